@@ -1,0 +1,111 @@
+"""The encrypted format: nobody but the servers reads the session.
+
+Only this module touches ``cryptography``, which comes with an extra and is imported
+where it is used.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from secrets import token_bytes
+from typing import Any
+
+from itsdangerous.encoding import base64_encode, bytes_to_int
+
+from .tokens import Codec, Format, Malformed, Opened, decode_canonical
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptedFormat(Format):
+    """Authenticated encryption: AES-256-GCM, a key per message, padded.
+
+    Never compressed: with compression the length tells the content, padded or not.
+    Needs ``cryptography``: ``pip install "cookiesession[encryption]"``.
+
+    :param salt: Separates what is encrypted with one key for different uses.
+    :param serializer: What the payload can hold.
+    :param cookie_name: In ``accept``: the cookie to read, where it has another name.
+    :raises ConfigError: For values that cannot work, or without ``cryptography``.
+    """
+
+    def bind(self, key: bytes, name: str) -> Codec:
+        return _EncryptedCodec(self, key, name)
+
+    def _faults(self) -> Iterable[str]:
+        yield from super()._faults()
+        try:
+            import cryptography  # noqa: F401
+        except ImportError:
+            yield (
+                "EncryptedFormat needs the package cryptography: run `pip install"
+                ' "cookiesession[encryption]"`.'
+            )
+
+
+class _EncryptedCodec(Codec):
+    """b64u(01 || r[24] || ciphertext || tag[16]), under a key of r's first 12 bytes and
+    a nonce of its last 12: no limit on the number of messages under one secret."""
+
+    def __init__(self, format: EncryptedFormat, key: bytes, name: str) -> None:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        super().__init__(format.serializer)
+        self._cipher, self._invalid = AESGCM, InvalidTag
+        self._associated = b"\1" + name.encode("ascii")
+        info = b"\0".join(
+            (b"cookiesession/enc/1", format.salt.encode(), name.encode("ascii"))
+        )
+        self._key = HKDF(SHA256(), length=32, salt=None, info=info).derive(key)
+
+    def open(self, token: str) -> Opened | None:
+        try:
+            raw = decode_canonical(token.encode("ascii"))
+        except Malformed:
+            return None  # nothing was authenticated yet
+        if raw[:1] != b"\1" or len(raw) < 1 + 24 + 16:
+            return None
+        key, nonce = self._message_key(raw[1:25])
+        try:
+            plaintext = self._cipher(key).decrypt(nonce, raw[25:], self._associated)
+        except self._invalid:
+            return None
+        issued, created = bytes_to_int(plaintext[:8]), bytes_to_int(plaintext[8:16])
+        payload = plaintext[16:].rstrip(b"\0")[:-1]
+        if not payload or plaintext[16:] != _pad(payload):
+            raise Malformed
+        return self._opened(payload, issued, created)
+
+    def seal(self, text: str, issued: int, created: int) -> str:
+        plaintext = (
+            issued.to_bytes(8, "big")
+            + created.to_bytes(8, "big")
+            + _pad(text.encode("ascii"))
+        )
+        random = token_bytes(24)
+        key, nonce = self._message_key(random)
+        sealed = self._cipher(key).encrypt(nonce, plaintext, self._associated)
+        return base64_encode(b"\1" + random + sealed).decode("ascii")
+
+    def render(
+        self,
+        data: dict[str, Any],
+        permanent: bool,
+        created: int | None,
+        *,
+        plain: bool = False,
+    ) -> str:
+        # The creation time has a place of its own, before the JSON.
+        return super().render(data, permanent, None, plain=plain)
+
+    def _message_key(self, random: bytes) -> tuple[bytes, bytes]:
+        return hmac.digest(self._key, random[:12], "sha256"), random[12:]
+
+
+def _pad(payload: bytes) -> bytes:
+    """80 and zeros up to the next multiple of 64 bytes: the length tells little."""
+    return payload + b"\x80" + bytes(-(len(payload) + 1) % 64)

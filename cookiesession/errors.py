@@ -1,0 +1,64 @@
+"""Every error that cookiesession raises.
+
+::
+
+    Exception
+    ├── ValueError
+    │   ├── ConfigError         an option or key that cannot work, where it is written
+    │   └── SessionTooLarge     a cookie that browsers would drop, before it is sent
+    └── RuntimeError
+        ├── SessionUnavailable  there is no session to change, and why
+        └── SessionCommitted    a change that comes after the headers have left
+
+All four are mistakes of the developer or the operator and say how to mend them. A
+value that cannot be stored raises a plain :exc:`TypeError` with its path, as
+:mod:`json` would. What a client sends never raises: it gives an empty session and a
+word in ``session.rejection``. No message holds a key, a token or a session value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ConfigError(ValueError):
+    """One or more options cannot work; the message lists every fault.
+
+    :param subject: What was being made, such as ``"CookieOptions"``.
+    :param faults: One sentence per fault, each with its remedy.
+    """
+
+    def __init__(self, subject: str, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"{subject}: {' '.join(self.faults)}")
+
+
+class SessionTooLarge(ValueError):
+    """The session does not fit; nothing was sent.
+
+    :param what: What is too large, such as ``"session cookie"``.
+    :param size: Its size in bytes.
+    :param limit: The size in bytes that it may have.
+    :param biggest: ``(key, bytes)`` of the largest values, largest first.
+    """
+
+    def __init__(
+        self, what: str, size: int, limit: int, biggest: Sequence[tuple[str, int]]
+    ) -> None:
+        self.size = size
+        self.limit = limit
+        self.biggest = tuple(biggest)
+        keys = ", ".join(f"{key!r} ({length} bytes)" for key, length in biggest)
+        super().__init__(
+            f"the {what} would be {size} bytes, the limit is {limit}."
+            f" Biggest keys: {keys}. Keep such data on the server and only its id in"
+            " the session."
+        )
+
+
+class SessionUnavailable(RuntimeError):
+    """There is no session that could be changed: the message says why."""
+
+
+class SessionCommitted(RuntimeError):
+    """The session was changed after its response's headers had been sent."""

@@ -1,0 +1,213 @@
+"""The WSGI side: when the headers of a response may still change (PEP 3333).
+
+The app's ``start_response`` is held back until the session has been saved: when the app
+has returned, if it has called it by then; for a generator, which calls it later, when
+its first chunk is in hand; at ``write()``, if that comes first. So an app may start its
+response first and change the session after, and still nothing is waited for that the
+bare app would not wait for. The server's ``start_response`` is always called before the
+iterable is returned; servers exist (granian) that read the headers right then.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, cast
+
+from werkzeug.wsgi import ClosingIterator
+
+from .errors import ConfigError, SessionUnavailable
+from .interface import SessionInterface
+from .sessions import SessionMixin
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+logger = logging.getLogger("cookiesession")
+
+ENVIRON_KEY = "cookiesession.session"
+
+
+class SessionMiddleware:
+    """Gives every request of a WSGI app a session, in its environ.
+
+    ::
+
+        app = SessionMiddleware(app, SecureCookieSessionInterface(secret_key))
+
+    :param app: Any WSGI app.
+    :param interface: How sessions are kept.
+    :param environ_key: Where in the environ the session is put; another one for each,
+        if an app has more than one session.
+    :raises ConfigError: For arguments of wrong types.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        interface: SessionInterface,
+        *,
+        environ_key: str = ENVIRON_KEY,
+    ) -> None:
+        faults = []
+        if not callable(app):
+            faults.append("app must be a WSGI app, a callable.")
+        if not isinstance(interface, SessionInterface):
+            faults.append(
+                "interface must be a SessionInterface, such as"
+                " SecureCookieSessionInterface(secret_key)."
+            )
+        if not isinstance(environ_key, str) or not environ_key:
+            faults.append("environ_key must be a non-empty str.")
+        if faults:
+            raise ConfigError("SessionMiddleware", faults)
+        self.app = app
+        self.interface = interface
+        self.environ_key = environ_key
+
+    def __call__(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        interface = self.interface
+        session = interface.open_session(environ)
+        if session is None:
+            session = interface.make_null_session(environ)
+        environ[self.environ_key] = session
+        if interface.is_null_session(session):
+            return self.app(environ, start_response)
+
+        # The response keeps its own reference to the session: an app may replace what
+        # is in the environ, and CherryPy hands its handlers a copy.
+        response = _Response(interface, environ, session, start_response)
+        body = self.app(environ, response.start)
+        try:
+            if response.started:
+                response.commit()
+                return body
+            return response.wait(body)
+        except BaseException:
+            # "the server or gateway must call that method upon completion of the
+            # current request, whether the request was completed normally, or terminated
+            # early due to an application error": the server never gets this body.
+            if hasattr(body, "close"):
+                body.close()
+            raise
+
+
+def get_session(
+    environ: WSGIEnvironment, environ_key: str = ENVIRON_KEY
+) -> SessionMixin:
+    """The session of a request.
+
+    :param environ_key: As given to :class:`SessionMiddleware`.
+    :raises SessionUnavailable: If no middleware has put a session into the environ.
+    """
+    try:
+        return cast("SessionMixin", environ[environ_key])
+    except KeyError:
+        pass
+    raise SessionUnavailable(
+        f"there is no session in environ[{environ_key!r}]: wrap the app,"
+        " `app = SessionMiddleware(app, SecureCookieSessionInterface(secret_key))`,"
+        " and reach for the session during a request."
+    )
+
+
+class _Response:
+    """The response of one request, held back until its session has been saved."""
+
+    __slots__ = (
+        "_committed",
+        "_environ",
+        "_headers",
+        "_interface",
+        "_session",
+        "_start_response",
+        "_status",
+        "_waiting",
+        "_write",
+        "started",
+    )
+
+    def __init__(
+        self,
+        interface: SessionInterface,
+        environ: WSGIEnvironment,
+        session: SessionMixin,
+        start_response: StartResponse,
+    ) -> None:
+        self._interface = interface
+        self._environ = environ
+        self._session = session
+        self._start_response = start_response
+        self.started = self._committed = False
+        self._waiting = True
+
+    def start(
+        self, status: str, headers: list[tuple[str, str]], *exc_info: Any
+    ) -> Callable[[bytes], object]:
+        """The ``start_response`` that the app gets."""
+        if self._committed:
+            # "if exc_info is provided, and the HTTP headers have already been sent,
+            # start_response must raise an error": the server knows.
+            return self._start_response(status, headers, *exc_info)
+        if self.started and not (exc_info and exc_info[0]):
+            raise AssertionError(
+                "start_response was called a second time without exc_info (PEP 3333)"
+            )
+        self._status, self._headers = status, headers
+        self.started = True
+        if not self._waiting:
+            self.commit()
+        return self.write
+
+    def write(self, data: bytes) -> object:
+        """The ``write`` that the app gets: "strongly discouraged", but to be there."""
+        self.commit()
+        if self._write is None:
+            raise RuntimeError(
+                "this server offers no write() (PEP 3333 asks for one): return an"
+                " iterable of byte strings instead."
+            )
+        return self._write(data)
+
+    def commit(self) -> None:
+        """Save the session and start the response at the server, once."""
+        if self._committed:
+            return
+        headers = list(self._headers)  # the app's list may be shared between requests
+        self._interface.save_session(
+            self._environ, self._session, self._status, headers
+        )
+        self._committed = True
+        self._write = self._start_response(self._status, headers)
+
+    def wait(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        """Pull the first chunk of a body whose app has not started its response yet.
+
+        "applications must invoke start_response() before the iterable yields its first
+        body bytestring": then the headers are known, and the session can be saved.
+        """
+        try:
+            iterator = iter(body)
+        except TypeError:
+            self._pass_through()
+            return body  # a hijacked socket, say: the server knows what to do
+        first = list(islice(iterator, 1))
+        if self.started:
+            self.commit()
+        else:
+            self._pass_through()
+        rest = chain(first, iterator)
+        close = getattr(body, "close", None)
+        return ClosingIterator(rest, close) if close else rest
+
+    def _pass_through(self) -> None:
+        """No response was started: it is as on the bare server, now or later."""
+        self._waiting = False
+        if self._session.modified:
+            logger.warning(
+                "the session was changed, but the app has not called start_response:"
+                " unless it still does, the change is lost."
+            )

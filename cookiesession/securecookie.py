@@ -1,0 +1,357 @@
+"""The policy over the codecs: when to set, renew or delete the cookie, and how the
+response must speak of it.
+
+The interface trusts the developer who configures it, after checking what they wrote,
+and nothing that a client sends: whatever is wrong with a cookie, the app sees an empty
+session and a word in ``session.rejection``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from . import keys
+from .cookies import CookieOptions, find_cookies, is_cookie_of
+from .errors import ConfigError, SessionTooLarge, SessionUnavailable
+from .headers import Headers, is_plain_http, is_public, vary_on_cookie
+from .interface import SessionInterface
+from .serializer import MAX_JSON
+from .sessions import NullSession, SecureCookieSession, SessionMixin
+from .tokens import Codec, Format, Keyring, Opened, Rejection, SignedFormat, Timeouts
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+logger = logging.getLogger("cookiesession")
+
+
+# RFC 6265bis, section 5.5: "The RECOMMENDED limit is 400 days in the future."
+_BROWSERS_KEEP = timedelta(days=400)
+_MAX_LEEWAY = timedelta(minutes=5)
+# The longest token that is looked at, whatever max_size says: what other programs
+# that sign with our key can make a browser keep.
+_MAX_TOKEN = 4096
+# A renewal is worth less than a newer session that it might overwrite.
+_SLOW_RESPONSE = 2  # seconds
+
+
+class SecureCookieSessionInterface(SessionInterface):
+    """Keeps the whole session in one signed or encrypted cookie.
+
+    :param secret_key: Signs every cookie; 32 random bytes, as ``str`` or ``bytes``.
+        Without a usable key every request gets a null session, and one error is logged.
+    :param fallback_keys: Keys whose cookies are still accepted, or already: they are
+        written again under *secret_key* when their session is next touched.
+    :param cookie: The cookie's name and attributes.
+    :param format: How tokens are made.
+    :param accept: Further formats that are read, and written again in *format*.
+    :param idle_timeout: How long a session lives without use; ``None`` for no limit.
+        Renewed by use in its second half only.
+    :param absolute_timeout: How long it lives at most, from its creation; ``None`` for
+        no limit.
+    :param permanent: Whether a new session's cookie outlives the browser.
+    :param leeway: How far another machine's clock may be ahead; at most 5 minutes.
+    :param clock: Gives the current time in Unix seconds.
+    :raises ConfigError: For options of wrong types or that cannot work, and for
+        unusable fallback keys.
+    """
+
+    def __init__(
+        self,
+        secret_key: str | bytes | None,
+        *,
+        fallback_keys: Sequence[str | bytes] = (),
+        cookie: CookieOptions = CookieOptions(),
+        format: Format = SignedFormat(),
+        accept: Sequence[Format] = (),
+        idle_timeout: timedelta | None = timedelta(days=31),
+        absolute_timeout: timedelta | None = timedelta(days=90),
+        permanent: bool = False,
+        leeway: timedelta = timedelta(seconds=60),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        fallbacks, faults = _fallback_keys(fallback_keys)
+        accepted, accept_faults = _accepted(accept)
+        key = keys.to_bytes(secret_key)
+        if key is None and secret_key is not None:
+            faults.append("secret_key must be a str or bytes, or None.")
+        if not isinstance(cookie, CookieOptions):
+            faults.append("cookie must be a CookieOptions.")
+        if not isinstance(format, Format):
+            faults.append("format must be a SignedFormat or an EncryptedFormat.")
+        elif isinstance(cookie, CookieOptions) and format.cookie_name:
+            faults.append("format's own cookie_name is for accept: use CookieOptions.")
+        faults += accept_faults
+        faults += _time_faults(idle_timeout, absolute_timeout, leeway)
+        if type(permanent) is not bool:
+            faults.append("permanent must be True or False.")
+        if not callable(clock):
+            faults.append("clock must be callable, as time.time is.")
+        if faults:
+            raise ConfigError("SecureCookieSessionInterface", faults)
+
+        self.cookie = cookie
+        self.permanent = permanent
+        self._clock = clock
+        self._timeouts = Timeouts(
+            _seconds(idle_timeout), _seconds(absolute_timeout), _seconds(leeway) or 0
+        )
+        self._warned: set[str] = set()
+        self._problem = _key_problem(key)
+        self._keyrings: dict[str, Keyring] = {}
+        if key is None or self._problem is not None:
+            logger.error("sessions are not available: %s", self._problem)
+            return
+        if min(map(len, (key, *fallbacks))) < keys.GOOD_BYTES:
+            logger.warning("a session key has fewer than %d bytes. %s",
+                           keys.GOOD_BYTES, keys.REMEDY)  # fmt: skip
+        codecs: dict[str, list[Codec]] = {}
+        for each in (format, *accepted):
+            name = each.cookie_name or cookie.name
+            bound = [each.bind(secret, name) for secret in (key, *fallbacks)]
+            codecs.setdefault(name, []).extend(bound)
+        longest = max(cookie.max_size, _MAX_TOKEN)
+        self._keyrings = {
+            name: Keyring(each, self._timeouts, longest)
+            for name, each in codecs.items()
+        }
+        self.writer = codecs[cookie.name][0]
+
+    def __repr__(self) -> str:
+        state = "misconfigured" if self._problem else "ready"
+        return f"<{type(self).__name__} {self.cookie.name!r} {state}>"
+
+    # -- the interface --------------------------------------------------------------
+
+    def open_session(self, environ: WSGIEnvironment) -> SessionMixin | None:
+        if self._problem is not None:
+            return None
+        return SecureCookieSession(self, environ.get("HTTP_COOKIE", ""))
+
+    def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
+        return NullSession(self._problem or "the interface opened no session.")
+
+    def save_session(
+        self,
+        environ: WSGIEnvironment,
+        session: SessionMixin,
+        status: str,
+        headers: Headers,
+    ) -> None:
+        assert isinstance(session, SecureCookieSession)
+        if session.accessed or session._data is not None:
+            cookies = self._cookies_to_set(session, status, headers)
+            if cookies or session.accessed:
+                vary_on_cookie(headers)
+            if cookies:
+                self._add_cookies(environ, headers, cookies)
+        session._closed = True
+
+    # -- for tests and tools --------------------------------------------------------
+
+    def make_cookie(self, data: dict[str, Any]) -> str:
+        """A Cookie header that holds a session: ``name=value``.
+
+        :param data: The session's contents.
+        :raises TypeError: For a value that cannot be stored.
+        :raises SessionTooLarge: If the cookie would be too large.
+        :raises SessionUnavailable: Without a usable key.
+        """
+        if self._problem is not None:
+            raise SessionUnavailable(f"no session is available: {self._problem}")
+        session = SecureCookieSession(self, "")
+        session.update(data)
+        return f"{self.cookie.name}={self._seal(session, self._clock())[0]}"
+
+    def read_cookie(self, header: str) -> dict[str, Any]:
+        """The contents of the session in a Cookie or Set-Cookie header's value.
+
+        :returns: An empty dict if there is no valid session.
+        :raises SessionUnavailable: Without a usable key.
+        """
+        if self._problem is not None:
+            raise SessionUnavailable(f"no session is available: {self._problem}")
+        return SecureCookieSession(self, header).copy()
+
+    # -- reading ----------------------------------------------------------------------
+
+    def load(self, header: str) -> tuple[Opened | Rejection | None, float]:
+        """What the Cookie header holds: a session, why not, or ``None``; and the time.
+
+        A cookie of another name, of a format in ``accept``, is looked at only when
+        there is none of ours.
+        """
+        now = self._clock()
+        found: Opened | Rejection | None = None
+        for name, keyring in self._keyrings.items():
+            values = find_cookies(header, name)
+            if values:
+                found = keyring.read(values, int(now))
+                if isinstance(found, Opened) or name == self.cookie.name:
+                    break
+        if isinstance(found, str):
+            level = logging.DEBUG if found.endswith("_expired") else logging.INFO
+            logger.log(level, "a session cookie was rejected: %s", found)
+        return found, now
+
+    # -- writing ----------------------------------------------------------------------
+
+    def _cookies_to_set(
+        self, session: SecureCookieSession, status: str, headers: Headers
+    ) -> list[str]:
+        """The Set-Cookie values that this response owes the session."""
+        data, opened = session._data, session._opened
+        if data is None:
+            return []
+        now = self._clock()
+        saves = not status.startswith("5")
+        came = opened is not None or session._rejection is not None
+        if session._cleared or session._forced or session._differs():
+            # A logout always holds: also in a response that fails, and also when the
+            # new session that was begun with clear() cannot be saved by it.
+            ends = came and (not data or (session._cleared and not saves))
+            writes = bool(data) and saves
+        else:
+            ends = False
+            writes = (
+                saves
+                and opened is not None
+                and bool(data)
+                and self._is_reissue_due(opened, now)
+                # Best effort, because nothing was changed: old data must not go over
+                # a newer session, and a shared cache must not hand it to others.
+                and now - session._loaded_at <= _SLOW_RESPONSE
+                and not is_public(headers)
+            )
+        if writes:
+            cookies = [self.cookie.set_cookie(*self._seal(session, now))]
+        elif ends:
+            cookies = [self.cookie.delete_cookie()]
+        else:
+            return []
+        # The cookie of another name that the session came from, or that would be looked
+        # at once ours is gone: no logout may be undone by it.
+        return cookies + [
+            self.cookie.delete_cookie(name)
+            for name in self._keyrings
+            if name != self.cookie.name and find_cookies(session._header, name)
+        ]
+
+    def _is_reissue_due(self, opened: Opened, now: float) -> bool:
+        return opened.codec is not self.writer or self._timeouts.is_renewal_due(
+            opened.issued, int(now)
+        )
+
+    def _seal(self, session: SecureCookieSession, now: float) -> tuple[str, int | None]:
+        """The token for a session, and when the browser is to forget it."""
+        issued = int(now)
+        created = issued if session._created is None else session._created
+        carried = None
+        if created < issued and (
+            self._timeouts.absolute is not None or self.writer.serializer.keeps_creation
+        ):
+            carried = created
+        text = session._render(carried)
+        if len(text) > MAX_JSON:
+            raise self._too_large("JSON of the session", len(text), MAX_JSON, session)
+        token = self.writer.seal(text, issued, created)
+        size = len(self.cookie.name) + len(token)
+        if size > self.cookie.max_size:
+            raise self._too_large(
+                "session cookie's name and value", size, self.cookie.max_size, session
+            )
+        if not session.permanent:
+            return token, None
+        latest = issued + int(_BROWSERS_KEEP.total_seconds())
+        return token, min(self._timeouts.end(issued, created) or latest, latest)
+
+    def _too_large(
+        self, what: str, size: int, limit: int, session: SecureCookieSession
+    ) -> SessionTooLarge:
+        serializer = self.writer.serializer
+        sizes = {k: len(serializer.dumps({k: v})) for k, v in session.copy().items()}
+        biggest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
+        return SessionTooLarge(what, size, limit, biggest)
+
+    def _add_cookies(
+        self, environ: WSGIEnvironment, headers: Headers, cookies: list[str]
+    ) -> None:
+        # RFC 6265bis, section 4.1: "Servers SHOULD NOT include more than one Set-Cookie
+        # header field in the same response with the same cookie-name."
+        headers[:] = [
+            (name, value)
+            for name, value in headers
+            if name.lower() != "set-cookie" or not is_cookie_of(value, self.cookie.name)
+        ]
+        headers += [("Set-Cookie", cookie) for cookie in cookies]
+        if not any(name.lower() == "cache-control" for name, _ in headers):
+            headers.append(("Cache-Control", "private"))
+        elif is_public(headers):
+            self._warn_once(
+                "a response that sets the session cookie says `Cache-Control: public`:"
+                " a shared cache may give one user's session to others."
+            )
+        if self.cookie.secure and is_plain_http(environ):
+            self._warn_once(
+                "a Secure session cookie is set over http, on a host that is not local:"
+                " browsers drop it. Serve the app over https. Behind a proxy that ends"
+                " TLS, let the server trust its X-Forwarded-Proto (gunicorn:"
+                " --forwarded-allow-ips; any server: werkzeug's ProxyFix). For plain"
+                ' http on a LAN: CookieOptions(name="session", secure=False).'
+            )
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            logger.warning(message)
+
+
+def _seconds(duration: timedelta | None) -> int | None:
+    return None if duration is None else int(duration.total_seconds())
+
+
+def _key_problem(key: bytes | None) -> str | None:
+    problem = "is missing" if key is None else keys.problem(key)
+    return problem and f"secret_key {problem}. {keys.REMEDY}"
+
+
+def _fallback_keys(given: object) -> tuple[list[bytes], list[str]]:
+    """The usable fallback keys, and the faults of the others."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        return [], ["fallback_keys must be a list of keys, not a single one."]
+    usable, faults = [], []
+    for index, each in enumerate(given):
+        key = keys.to_bytes(each)
+        problem = "is not a str or bytes" if key is None else keys.problem(key)
+        if key is None or problem is not None:
+            faults.append(f"fallback_keys[{index}] {problem}.")
+        else:
+            usable.append(key)
+    return usable, faults
+
+
+def _accepted(given: object) -> tuple[list[Format], list[str]]:
+    """The formats to accept, and the fault if they are none."""
+    if isinstance(given, Iterable):
+        formats = list(given)
+        if all(isinstance(each, Format) for each in formats):
+            return formats, []
+    return [], ["accept must be a list of formats."]
+
+
+def _time_faults(idle: object, absolute: object, leeway: object) -> list[str]:
+    faults = []
+    for name, value in (("idle_timeout", idle), ("absolute_timeout", absolute)):
+        if value is not None and (
+            not isinstance(value, timedelta) or value < timedelta(seconds=1)
+        ):
+            faults.append(f"{name} must be a timedelta of at least a second, or None.")
+    if isinstance(idle, timedelta) and idle > _BROWSERS_KEEP:
+        faults.append("idle_timeout must be at most 400 days: no browser keeps longer.")
+    if not isinstance(leeway, timedelta) or not timedelta(0) <= leeway <= _MAX_LEEWAY:
+        faults.append("leeway must be a timedelta from 0 to 5 minutes.")
+    return faults

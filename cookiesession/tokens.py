@@ -1,0 +1,365 @@
+"""dict <-> token: formats, keys, rotation and time.
+
+A *format* says how a token is made. A *codec* is one format bound to one key and one
+cookie name. A :class:`Keyring` holds codecs in order: **the first writes, all may
+read**. What another one read is due to be written again by the first, and that one rule
+is key rotation, digest migration, moving from Flask and switching encryption on.
+
+Nothing here is trusted before its signature or authentication tag was checked. Every
+part is accepted in its canonical spelling only, so a session has one token string.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import zlib
+from abc import ABC, abstractmethod
+from base64 import urlsafe_b64decode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from itsdangerous import TimestampSigner
+from itsdangerous.encoding import base64_encode, bytes_to_int, int_to_bytes
+
+from .cookies import is_cookie_name
+from .errors import ConfigError
+from .serializer import MAX_JSON, FlaskJSONSerializer, TaggedJSONSerializer
+
+Rejection = Literal[
+    "bad_signature",
+    "idle_expired",
+    "absolute_expired",
+    "not_yet_valid",
+    "malformed",
+    "too_large",
+]
+
+#: Never part of what the app sees: whether the cookie outlives the browser, and when
+#: the session was created.
+PERMANENT = "_permanent"
+CREATED = "_cs"
+RESERVED = frozenset((PERMANENT, CREATED))
+
+MAX_CANDIDATES = 8
+_MOST_TELLING_FIRST: tuple[Rejection, ...] = (
+    "idle_expired",
+    "absolute_expired",
+    "not_yet_valid",
+    "malformed",
+    "too_large",
+    "bad_signature",
+)
+_SHAPE = re.compile(r"[A-Za-z0-9_.-]+")
+_DIGESTS = ("sha1", "sha256", "sha384", "sha512")
+
+
+class Malformed(Exception):
+    """An authentic token whose content cannot be a session."""
+
+
+class Opened(NamedTuple):
+    """What an authentic token says; times in Unix seconds."""
+
+    data: dict[str, Any]
+    text: str  # the JSON as it came
+    issued: int
+    created: int
+    carried: int | None  # the creation time as the JSON had it
+    permanent: bool
+    codec: Codec
+
+
+class Codec(ABC):
+    """One format bound to one key and one cookie name."""
+
+    def __init__(self, serializer: TaggedJSONSerializer) -> None:
+        self.serializer = serializer
+
+    @abstractmethod
+    def open(self, token: str) -> Opened | None:
+        """Read a token; ``None`` if it is not authentic.
+
+        :raises Malformed: For an authentic token that says nothing sensible.
+        """
+
+    @abstractmethod
+    def seal(self, text: str, issued: int, created: int) -> str:
+        """The token for a session's JSON."""
+
+    def render(
+        self,
+        data: dict[str, Any],
+        permanent: bool,
+        created: int | None,
+        *,
+        plain: bool = False,
+    ) -> str:
+        """A session's JSON, its bookkeeping last (or sorted in, in Flask's format).
+
+        :param created: The creation time, where it is to be stored.
+        :param plain: See :meth:`TaggedJSONSerializer.dumps`.
+        :raises TypeError: For a value that cannot be stored.
+        """
+        if permanent:
+            data = {**data, PERMANENT: True}
+        if created is not None:
+            data = {**data, CREATED: created}
+        return self.serializer.dumps(data, plain=plain)
+
+    def parse(self, text: str) -> tuple[dict[str, Any], bool, int | None]:
+        """Contents and bookkeeping of what :meth:`render` gave.
+
+        :raises Malformed: For anything else.
+        """
+        try:
+            data = self.serializer.loads(text)
+        except Exception:  # noqa: BLE001
+            # An application's tag may raise anything, and so may a parser that a
+            # hostile payload drives to its limits. Its message could quote the payload.
+            data = None
+        if data is None:
+            raise Malformed
+        permanent, created = data.pop(PERMANENT, False), data.pop(CREATED, None)
+        if created is not None and type(created) is not int:
+            raise Malformed
+        return data, bool(permanent), created
+
+    def _opened(self, payload: bytes, issued: int, created: int | None) -> Opened:
+        try:
+            text = payload.decode()
+        except UnicodeDecodeError:
+            text = ""
+        data, permanent, carried = self.parse(text)
+        if created is None:
+            created = issued if carried is None else carried
+        return Opened(data, text, issued, created, carried, permanent, self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format(ABC):
+    """How a token is made; see :class:`SignedFormat`."""
+
+    salt: str = "cookiesession.v1"
+    serializer: TaggedJSONSerializer = TaggedJSONSerializer()
+    cookie_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if faults := list(self._faults()):
+            raise ConfigError(type(self).__name__, faults)
+
+    @abstractmethod
+    def bind(self, key: bytes, name: str) -> Codec:
+        """The codec for one key and one cookie name."""
+
+    def _faults(self) -> Iterable[str]:
+        # The NUL separates salt and cookie name, so that no two pairs of them meet.
+        if not isinstance(self.salt, str) or not self.salt or "\0" in self.salt:
+            yield "salt must be a non-empty str without NUL."
+        elif not self.salt.isprintable():
+            yield "salt must be printable."
+        if not isinstance(self.serializer, TaggedJSONSerializer):
+            yield "serializer must be a TaggedJSONSerializer."
+        if self.cookie_name is not None and not is_cookie_name(self.cookie_name):
+            yield "cookie_name must be a non-empty ASCII token (RFC 9110)."
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedFormat(Format):
+    """itsdangerous' timed, URL-safe format: readable by anyone, changed by no one.
+
+    :param salt: Separates what is signed with one key for different uses.
+    :param digest: The HMAC's hash: ``"sha1"``, ``"sha256"``, ``"sha384"`` or
+        ``"sha512"``.
+    :param bind_name: Bind the cookie's name into the key, so that a value signed for
+        one cookie is worthless in another.
+    :param serializer: What the payload can hold.
+    :param cookie_name: In ``accept``: the cookie to read, where it has another name.
+    :raises ConfigError: For values that cannot work.
+    """
+
+    digest: str = "sha256"
+    bind_name: bool = True
+
+    def bind(self, key: bytes, name: str) -> Codec:
+        salt = self.salt.encode()
+        if self.bind_name:
+            salt += b"\0" + name.encode("ascii")
+        return _SignedCodec(self, key, salt)
+
+    def _faults(self) -> Iterable[str]:
+        yield from super()._faults()
+        if self.digest not in _DIGESTS:
+            yield f"digest must be one of {', '.join(_DIGESTS)}."
+        if type(self.bind_name) is not bool:
+            yield "bind_name must be True or False."
+
+
+#: Flask's own cookie: what it writes Flask reads, and the reverse. What Flask could not
+#: store without loss is refused, except that a datetime is cut to seconds, in UTC.
+FLASK = SignedFormat(
+    salt="cookie-session",
+    digest="sha1",
+    bind_name=False,
+    serializer=FlaskJSONSerializer(),
+)
+
+
+class _Signer(TimestampSigner):
+    """itsdangerous' signer; the key is derived and hashed once instead of per use."""
+
+    def __init__(self, key: bytes, salt: bytes, digest: str) -> None:
+        method = getattr(hashlib, digest)
+        super().__init__(key, salt, key_derivation="hmac", digest_method=method)
+        self._mac = hmac.new(self.derive_key(), digestmod=method)
+
+    def get_signature(self, value: str | bytes) -> bytes:
+        mac = self._mac.copy()
+        mac.update(value if isinstance(value, bytes) else value.encode())
+        return base64_encode(mac.digest())
+
+
+class _SignedCodec(Codec):
+    def __init__(self, format: SignedFormat, key: bytes, salt: bytes) -> None:
+        super().__init__(format.serializer)
+        self._sign = _Signer(key, salt, format.digest).get_signature
+        self._compress_from = self.serializer.compress_from
+
+    def open(self, token: str) -> Opened | None:
+        value, _, signature = token.encode("ascii").rpartition(b".")
+        if not hmac.compare_digest(self._sign(value), signature):
+            return None
+        payload, dot, stamp = value.rpartition(b".")
+        seconds = decode_canonical(stamp)
+        if not dot or len(seconds) > 8 or seconds[:1] == b"\0":
+            raise Malformed
+        return self._opened(decode_payload(payload), bytes_to_int(seconds), None)
+
+    def seal(self, text: str, issued: int, created: int) -> str:
+        payload = encode_payload(text.encode("ascii"), self._compress_from)
+        value = payload + b"." + base64_encode(int_to_bytes(issued))
+        return (value + b"." + self._sign(value)).decode("ascii")
+
+
+def decode_canonical(encoded: bytes) -> bytes:
+    """Decode unpadded base64url, in the one spelling that encoding gives.
+
+    :raises Malformed: For any other; CPython's decoder would accept eleven others.
+    """
+    try:
+        decoded = urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
+    except ValueError:
+        decoded = None
+    if decoded is None or base64_encode(decoded) != encoded:
+        raise Malformed
+    return decoded
+
+
+def encode_payload(text: bytes, compress_from: int) -> bytes:
+    """Base64url, of the compressed text where that is shorter.
+
+    :param compress_from: The size in bytes from which on compressing is tried.
+    """
+    if len(text) >= compress_from:
+        # The window that the text needs, instead of 32 kB whose allocation costs more
+        # than the work. zlib's matches reach 262 bytes less far than its window.
+        bits = min(max(9, (len(text) + 262).bit_length()), 15)
+        compressor = zlib.compressobj(wbits=bits)
+        compressed = compressor.compress(text) + compressor.flush()
+        if len(compressed) < len(text) - 1:
+            return b"." + base64_encode(compressed)
+    return base64_encode(text)
+
+
+def decode_payload(payload: bytes) -> bytes:
+    """The JSON text of a signed token's first part.
+
+    :raises Malformed: For what :func:`encode_payload` cannot have written.
+    """
+    if payload[:1] != b".":
+        return decode_canonical(payload)
+    inflater = zlib.decompressobj()
+    try:
+        text = inflater.decompress(decode_canonical(payload[1:]), MAX_JSON + 1)
+    except zlib.error:
+        text = b""
+    if not inflater.eof or inflater.unused_data or len(text) > MAX_JSON:
+        raise Malformed
+    return text
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long a session lives; seconds, ``None`` for no limit."""
+
+    idle: int | None
+    absolute: int | None
+    leeway: int
+
+    def fault(self, issued: int, created: int, now: int) -> Rejection | None:
+        """Why a session of these times is not valid now."""
+        if issued > now + self.leeway:
+            return "not_yet_valid"
+        if self.idle is not None and now - issued > self.idle:
+            return "idle_expired"
+        if self.absolute is not None and now - created > self.absolute:
+            return "absolute_expired"
+        return None
+
+    def is_renewal_due(self, issued: int, now: int) -> bool:
+        """Whether a session is in the second half of its idle window."""
+        return self.idle is not None and (now - issued) * 2 > self.idle
+
+    def end(self, issued: int, created: int) -> int | None:
+        """When a session ends that is not used again, in Unix seconds."""
+        ends = []
+        if self.idle is not None:
+            ends.append(issued + self.idle)
+        if self.absolute is not None:
+            ends.append(created + self.absolute)
+        return min(ends, default=None)
+
+
+class Keyring:
+    """The codecs of one cookie name, in order of preference."""
+
+    def __init__(
+        self, codecs: Sequence[Codec], timeouts: Timeouts, max_token: int
+    ) -> None:
+        self.codecs = tuple(codecs)
+        self._timeouts = timeouts
+        self._max_token = max_token
+
+    def read(self, values: Iterable[str], now: int) -> Opened | Rejection:
+        """The best session among the values of one cookie name, or why there is none.
+
+        Of several that verify, the earliest codec wins, then the latest issue: a cookie
+        that a neighbouring domain planted cannot hide the real one.
+
+        :param now: The current time in Unix seconds.
+        """
+        tokens = [value for value in values if _SHAPE.fullmatch(value)]
+        outcomes = [self._read(token, now) for token in tokens[:MAX_CANDIDATES]]
+        if len(outcomes) == 1:
+            return outcomes[0]
+        opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
+        if opened:
+            return min(opened, key=lambda o: (self.codecs.index(o.codec), -o.issued))
+        reasons = [reason for reason in _MOST_TELLING_FIRST if reason in outcomes]
+        return reasons[0] if reasons else "malformed"
+
+    def _read(self, token: str, now: int) -> Opened | Rejection:
+        if len(token) > self._max_token:
+            return "too_large"
+        try:
+            for codec in self.codecs:
+                # The first that authenticates is final: what it finds expired or
+                # malformed must not get another chance with the next.
+                if opened := codec.open(token):
+                    fault = self._timeouts.fault(opened.issued, opened.created, now)
+                    return fault or opened
+        except Malformed:
+            return "malformed"
+        return "bad_signature"
