@@ -1,0 +1,99 @@
+"""What tests share that is no fixture: keys, a clock that stands still, real servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+#: 32 bytes that are nobody's keys but the tests'.
+KEY = "tests-only-key-0123456789-ABCDEF"
+OLD_KEY = "tests-only-old-key-9876543210-ZY"
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+
+
+class Clock:
+    """A clock that moves when the test says so; seconds."""
+
+    def __init__(self, now: float = 1_700_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, **duration: float) -> None:
+        """Move on, by the arguments of a timedelta."""
+        self.now += timedelta(**duration).total_seconds()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(
+    *command: str, port: int, cwd: Path, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[Any]]:
+    """Run a server for the time of the block, as a process group of its own.
+
+    :param command: The program and its arguments; ``python`` is this interpreter.
+    :param port: Where it is going to listen, on 127.0.0.1.
+    :raises RuntimeError: With what it printed, if it does not listen within 20 seconds.
+    """
+    argv = [sys.executable if word == "python" else word for word in command]
+    log = cwd / f"server-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            if not _listens(process, port):
+                raise RuntimeError(f"{argv[0]} did not start:\n{log.read_text()}")
+            yield process
+        finally:
+            _stop(process)
+
+
+def _listens(process: subprocess.Popen[Any], port: int) -> bool:
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            try:  # a pause that ends when the process does
+                process.wait(timeout=0.1)
+            except subprocess.TimeoutExpired:
+                continue
+            return False
+        return True
+    return False
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, signum)
+        except ProcessLookupError:
+            pass
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            continue
+        return
