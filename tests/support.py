@@ -1,4 +1,4 @@
-"""What tests share that is no fixture: keys, a clock that stands still, real servers."""
+"""What tests share beside fixtures: keys, a clock that stands still, real servers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,8 @@ def _listens(process: subprocess.Popen[Any], port: int) -> bool:
 
 def _stop(process: subprocess.Popen[Any]) -> None:
     for signum in (signal.SIGTERM, signal.SIGKILL):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signum)
-        except ProcessLookupError:
-            pass
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:
