@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from secrets import token_bytes
 from typing import Any
 
-from itsdangerous.encoding import base64_encode, bytes_to_int
+from itsdangerous.encoding import bytes_to_int
 
-from .tokens import Codec, Format, Malformed, Opened, decode_canonical
+from .tokens import Codec, Format, Malformed, Opened, decode_base64, encode_base64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,9 @@ class _EncryptedCodec(Codec):
         )
         self._key = HKDF(SHA256(), length=32, salt=None, info=info).derive(key)
 
-    def open(self, token: str) -> Opened | None:
+    def open(self, token: bytes) -> Opened | None:
         try:
-            raw = decode_canonical(token.encode("ascii"))
+            raw = decode_base64(token)
         except Malformed:
             return None  # nothing was authenticated yet
         if raw[:1] != b"\1" or len(raw) < 1 + 24 + 16:
@@ -89,7 +89,7 @@ class _EncryptedCodec(Codec):
         random = token_bytes(24)
         key, nonce = self._message_key(random)
         sealed = self._cipher(key).encrypt(nonce, plaintext, self._associated)
-        return base64_encode(b"\1" + random + sealed).decode("ascii")
+        return encode_base64(b"\1" + random + sealed).decode("ascii")
 
     def render(
         self,

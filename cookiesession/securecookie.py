@@ -211,39 +211,51 @@ class SecureCookieSessionInterface(SessionInterface):
         saves = not status.startswith("5")
         came = opened is not None or session._rejection is not None
         if session._cleared or session._forced or session._differs():
-            # A logout always holds: also in a response that fails, and also when the
-            # new session that was begun with clear() cannot be saved by it.
-            ends = came and (not data or (session._cleared and not saves))
-            writes = bool(data) and saves
-        else:
-            ends = False
-            writes = (
-                saves
-                and opened is not None
-                and bool(data)
-                and self._is_reissue_due(opened, now)
-                # Best effort, because nothing was changed: old data must not go over
-                # a newer session, and a shared cache must not hand it to others.
-                and now - session._loaded_at <= _SLOW_RESPONSE
-                and not is_public(headers)
-            )
-        if writes:
-            cookies = [self.cookie.set_cookie(*self._seal(session, now))]
-        elif ends:
-            cookies = [self.cookie.delete_cookie()]
+            if data and saves:
+                ours = self.cookie.set_cookie(*self._seal(session, now))
+            elif came and (not data or session._cleared):
+                # A logout always holds: also in a response that fails, and also where
+                # the new session that clear() began cannot be saved by it.
+                ours = self.cookie.delete_cookie()
+            else:
+                return []
+        elif data and saves and self._is_reissue_due(session, now, headers):
+            try:
+                ours = self.cookie.set_cookie(*self._seal(session, now))
+            except (SessionTooLarge, TypeError):
+                # Nobody asked for a change: the session goes on as it came.
+                self._warn_once(
+                    "a session could not be issued again: it has become too large, or"
+                    " the format cannot store all of it. The old cookie is kept."
+                )
+                return []
         else:
             return []
         # The cookie of another name that the session came from, or that would be looked
         # at once ours is gone: no logout may be undone by it.
-        return cookies + [
+        return [ours] + [
             self.cookie.delete_cookie(name)
             for name in self._keyrings
             if name != self.cookie.name and find_cookies(session._header, name)
         ]
 
-    def _is_reissue_due(self, opened: Opened, now: float) -> bool:
-        return opened.codec is not self.writer or self._timeouts.is_renewal_due(
-            opened.issued, int(now)
+    def _is_reissue_due(
+        self, session: SecureCookieSession, now: float, headers: Headers
+    ) -> bool:
+        """Whether an unchanged session is to be written again, for time or a new key.
+
+        Best effort: old data must not go over a newer session, which a slow response
+        would do, and a shared cache must not hand a session to others.
+        """
+        opened = session._opened
+        return (
+            opened is not None
+            and (
+                opened.codec is not self.writer
+                or self._timeouts.is_renewal_due(opened.issued, int(now))
+            )
+            and now - session._loaded_at <= _SLOW_RESPONSE
+            and not is_public(headers)
         )
 
     def _seal(self, session: SecureCookieSession, now: float) -> tuple[str, int | None]:

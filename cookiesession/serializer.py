@@ -38,7 +38,8 @@ Path = tuple[Any, ...]  # (path of the parent, key or index)
 
 class TaggedJSONSerializer:
     """Stores None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset,
-    datetime, date, time, timedelta, Decimal, UUID and Markup, nested anywhere.
+    datetime, date, time, timedelta, Decimal, UUID and Markup, nested anywhere. Of a
+    time zone its offset is kept; ``fold`` is not.
 
     :param tags: Instances of :class:`JSONTag` for further types.
     :raises ConfigError: For a tag without a usable key of its own.
@@ -58,7 +59,9 @@ class TaggedJSONSerializer:
         self._readers = {rule.key: rule.read for rule in rules}
         self._readers[_ESCAPE] = self._unescape
         self._encode = json.JSONEncoder(
-            separators=(",", ":"), sort_keys=self._sort_keys
+            check_circular=False,  # the limit of depth was kept before
+            separators=(",", ":"),
+            sort_keys=self._sort_keys,
         ).encode
         self._decode_tagged = json.JSONDecoder(object_hook=self._untag).raw_decode
         faults = []
@@ -84,11 +87,12 @@ class TaggedJSONSerializer:
         """
         if plain:
             return self._encode(data)
-        if not _is_plain(data, MAX_DEPTH):
-            data = self._tag(data, None, MAX_DEPTH)
-        text = self._encode(data)
-        if "\\ud" in text:  # half of a surrogate pair is found by looking at the text
-            self._tag(data, None, MAX_DEPTH)
+        tagged = (
+            data if _is_plain(data, MAX_DEPTH) else self._tag(data, None, MAX_DEPTH)
+        )
+        text = self._encode(tagged)
+        if tagged is data and "\\ud" in text:
+            self._tag(data, None, MAX_DEPTH)  # finds half of a surrogate pair
         return text
 
     def loads(self, text: str) -> dict[str, Any]:
@@ -158,7 +162,7 @@ class TaggedJSONSerializer:
             return value
         if kind in SCALARS:
             return value
-        if depth == 0 and kind in _BOXES:
+        if depth <= 0 and (kind in _BOXES or kind not in self._writers):
             raise _unstorable(path, f"nested deeper than {MAX_DEPTH} levels")
         if kind is dict:
             return self._tag_dict(value, path, depth - 1)
@@ -170,7 +174,9 @@ class TaggedJSONSerializer:
                 stored = rule.to_json(value)
             except Refused as refusal:
                 raise _unstorable(path, str(refusal)) from None
-            if rule.stored is list:
+            if rule.stored is str:
+                stored = self._tag(stored, path, depth)
+            else:
                 stored = self._tag_items(stored, path, depth - 1)
                 if kind is set or kind is frozenset:
                     stored.sort(key=self._encode)
@@ -284,7 +290,9 @@ def _is_plain(value: Any, depth: int) -> bool:
 def _is_deep(data: dict[str, Any]) -> bool:
     """Whether containers nest deeper than the limit; level by level, no recursion."""
     level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
+    depth = 0
+    while level and depth < MAX_DEPTH:
+        depth += 1
         level = [
             item
             for box in level

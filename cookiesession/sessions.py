@@ -278,13 +278,16 @@ class SecureCookieSession(SessionMixin):
                 return True  # for certain, whatever the text would say
         if self._before is None and not self._exposed:
             return False
-        text = self._render(opened.carried)
-        writer = self._keeper.writer
-        if opened.codec is writer and (text == opened.text or self._before):
+        reader, created = opened.codec, opened.carried
+        try:
+            text = reader.render(self._data, self._permanent, created)
+        except TypeError:
+            return True  # something new, as what came could be stored
+        if text == opened.text or (self._before and reader is self._keeper.writer):
             return text != opened.text
-        # Another format, or another program's spelling of ours: compare like with like.
-        data, permanent, _ = opened.codec.parse(opened.text)
-        return text != writer.render(data, permanent, opened.carried)
+        # Perhaps only another program's spelling of JSON: compare like with like.
+        data, permanent, _ = reader.parse(opened.text)
+        return text != reader.render(data, permanent, created)
 
     def _render(self, created: int | None) -> str:
         opened, data = self._opened, self._read()

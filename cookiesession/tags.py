@@ -82,9 +82,14 @@ def _from_flask_date(stored: str) -> dt.datetime:
 
 
 def _to_flask_date(value: dt.datetime) -> str:
-    text = http_date(value)
-    if parse_date(text) is None:
-        raise Refused("a datetime that Flask could not read again")
+    whole = value.replace(microsecond=0, tzinfo=value.tzinfo or dt.timezone.utc)
+    try:
+        text = http_date(whole)
+        again = parse_date(text)
+    except (OverflowError, ValueError):
+        again = None
+    if again != whole:
+        raise Refused("a datetime that Flask would read as another")
     return text
 
 

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import zlib
 from abc import ABC, abstractmethod
-from base64 import urlsafe_b64decode
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from itsdangerous import TimestampSigner
-from itsdangerous.encoding import base64_encode, bytes_to_int, int_to_bytes
+from itsdangerous.encoding import bytes_to_int, int_to_bytes
 
 from .cookies import is_cookie_name
 from .errors import ConfigError
@@ -52,7 +51,9 @@ _MOST_TELLING_FIRST: tuple[Rejection, ...] = (
     "too_large",
     "bad_signature",
 )
-_SHAPE = re.compile(r"[A-Za-z0-9_.-]+")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 _DIGESTS = ("sha1", "sha256", "sha384", "sha512")
 
 
@@ -79,9 +80,10 @@ class Codec(ABC):
         self.serializer = serializer
 
     @abstractmethod
-    def open(self, token: str) -> Opened | None:
+    def open(self, token: bytes) -> Opened | None:
         """Read a token; ``None`` if it is not authentic.
 
+        :param token: Of the shape of a token: dots and URL-safe base64.
         :raises Malformed: For an authentic token that says nothing sensible.
         """
 
@@ -122,10 +124,13 @@ class Codec(ABC):
             data = None
         if data is None:
             raise Malformed
-        permanent, created = data.pop(PERMANENT, False), data.pop(CREATED, None)
-        if created is not None and type(created) is not int:
+        permanent = bool(data.pop(PERMANENT, False))
+        if CREATED not in data:
+            return data, permanent, None
+        created = data.pop(CREATED)
+        if type(created) is not int or created < 0:
             raise Malformed
-        return data, bool(permanent), created
+        return data, permanent, created
 
     def _opened(self, payload: bytes, issued: int, created: int | None) -> Opened:
         try:
@@ -135,6 +140,8 @@ class Codec(ABC):
         data, permanent, carried = self.parse(text)
         if created is None:
             created = issued if carried is None else carried
+        # Later than the issue only where clocks differ; it must not buy any time.
+        created = min(created, issued)
         return Opened(data, text, issued, created, carried, permanent, self)
 
 
@@ -218,7 +225,7 @@ class _Signer(TimestampSigner):
     def get_signature(self, value: str | bytes) -> bytes:
         mac = self._mac.copy()
         mac.update(value if isinstance(value, bytes) else value.encode())
-        return base64_encode(mac.digest())
+        return encode_base64(mac.digest())
 
 
 class _SignedCodec(Codec):
@@ -227,32 +234,37 @@ class _SignedCodec(Codec):
         self._sign = _Signer(key, salt, format.digest).get_signature
         self._compress_from = self.serializer.compress_from
 
-    def open(self, token: str) -> Opened | None:
-        value, _, signature = token.encode("ascii").rpartition(b".")
+    def open(self, token: bytes) -> Opened | None:
+        value, _, signature = token.rpartition(b".")
         if not hmac.compare_digest(self._sign(value), signature):
             return None
         payload, dot, stamp = value.rpartition(b".")
-        seconds = decode_canonical(stamp)
+        seconds = decode_base64(stamp)
         if not dot or len(seconds) > 8 or seconds[:1] == b"\0":
             raise Malformed
         return self._opened(decode_payload(payload), bytes_to_int(seconds), None)
 
     def seal(self, text: str, issued: int, created: int) -> str:
         payload = encode_payload(text.encode("ascii"), self._compress_from)
-        value = payload + b"." + base64_encode(int_to_bytes(issued))
+        value = payload + b"." + encode_base64(int_to_bytes(issued))
         return (value + b"." + self._sign(value)).decode("ascii")
 
 
-def decode_canonical(encoded: bytes) -> bytes:
+def encode_base64(data: bytes) -> bytes:
+    """Unpadded base64url, as itsdangerous' ``base64_encode``."""
+    return b2a_base64(data, newline=False).translate(_TO_URL, b"=")
+
+
+def decode_base64(encoded: bytes) -> bytes:
     """Decode unpadded base64url, in the one spelling that encoding gives.
 
     :raises Malformed: For any other; CPython's decoder would accept eleven others.
     """
     try:
-        decoded = urlsafe_b64decode(encoded + b"=" * (-len(encoded) % 4))
+        decoded = a2b_base64(encoded.translate(_FROM_URL) + b"==")
     except ValueError:
-        decoded = None
-    if decoded is None or base64_encode(decoded) != encoded:
+        raise Malformed from None
+    if encode_base64(decoded) != encoded:
         raise Malformed
     return decoded
 
@@ -269,8 +281,8 @@ def encode_payload(text: bytes, compress_from: int) -> bytes:
         compressor = zlib.compressobj(wbits=bits)
         compressed = compressor.compress(text) + compressor.flush()
         if len(compressed) < len(text) - 1:
-            return b"." + base64_encode(compressed)
-    return base64_encode(text)
+            return b"." + encode_base64(compressed)
+    return encode_base64(text)
 
 
 def decode_payload(payload: bytes) -> bytes:
@@ -279,10 +291,10 @@ def decode_payload(payload: bytes) -> bytes:
     :raises Malformed: For what :func:`encode_payload` cannot have written.
     """
     if payload[:1] != b".":
-        return decode_canonical(payload)
+        return decode_base64(payload)
     inflater = zlib.decompressobj()
     try:
-        text = inflater.decompress(decode_canonical(payload[1:]), MAX_JSON + 1)
+        text = inflater.decompress(decode_base64(payload[1:]), MAX_JSON + 1)
     except zlib.error:
         text = b""
     if not inflater.eof or inflater.unused_data or len(text) > MAX_JSON:
@@ -322,6 +334,11 @@ class Timeouts:
         return min(ends, default=None)
 
 
+def _is_token(value: bytes) -> bool:
+    """Whether a value has the shape of a token: the alphabet, and nothing else."""
+    return bool(value) and not value.translate(None, _ALPHABET)
+
+
 class Keyring:
     """The codecs of one cookie name, in order of preference."""
 
@@ -340,17 +357,21 @@ class Keyring:
 
         :param now: The current time in Unix seconds.
         """
-        tokens = [value for value in values if _SHAPE.fullmatch(value)]
+        # What cannot be a token is no candidate, and "?" cannot be part of one.
+        encoded = [value.encode("ascii", "replace") for value in values]
+        tokens = [
+            each for each in encoded if each and not each.translate(None, _ALPHABET)
+        ]
+        if len(tokens) == 1:
+            return self._read(tokens[0], now)
         outcomes = [self._read(token, now) for token in tokens[:MAX_CANDIDATES]]
-        if len(outcomes) == 1:
-            return outcomes[0]
         opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
         if opened:
             return min(opened, key=lambda o: (self.codecs.index(o.codec), -o.issued))
         reasons = [reason for reason in _MOST_TELLING_FIRST if reason in outcomes]
         return reasons[0] if reasons else "malformed"
 
-    def _read(self, token: str, now: int) -> Opened | Rejection:
+    def _read(self, token: bytes, now: int) -> Opened | Rejection:
         if len(token) > self._max_token:
             return "too_large"
         try:
