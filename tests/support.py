@@ -13,6 +13,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cookiesession import (
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    SessionMixin,
+)
+
 #: 32 bytes that are nobody's keys but the tests'.
 KEY = "tests-only-key-0123456789-ABCDEF"
 OLD_KEY = "tests-only-old-key-9876543210-ZY"
@@ -95,3 +101,35 @@ def _stop(process: subprocess.Popen[Any]) -> None:
         except subprocess.TimeoutExpired:
             continue
         return
+
+
+Headers = list[tuple[str, str]]
+
+
+def open_session(
+    interface: SecureCookieSessionInterface, data: dict[str, Any] | None = None
+) -> SecureCookieSession:
+    """The session of a request that brings *data* in its cookie, or no cookie."""
+    header = "" if data is None else interface.make_cookie(data)
+    session = interface.open_session({"HTTP_COOKIE": header})
+    assert isinstance(session, SecureCookieSession)
+    return session
+
+
+def save_session(
+    interface: SecureCookieSessionInterface,
+    session: SessionMixin,
+    status: str = "200 OK",
+    headers: Headers | None = None,
+    **environ: str,
+) -> Headers:
+    """The response's headers after the session was saved on them; over https."""
+    headers = [] if headers is None else headers
+    environ = {"wsgi.url_scheme": "https", **environ}
+    interface.save_session(environ, session, status, headers)
+    return headers
+
+
+def values_of(headers: Headers, name: str) -> list[str]:
+    """The values of all headers of a name, in their order."""
+    return [value for key, value in headers if key.lower() == name.lower()]
