@@ -1,0 +1,417 @@
+"""The command line: making a key, and looking into a cookie."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from itsdangerous import URLSafeTimedSerializer
+from support import KEY, OLD_KEY
+
+from cookiesession import (
+    FLASK,
+    CookieOptions,
+    EncryptedFormat,
+    JSONTag,
+    SecureCookieSessionInterface,
+    SignedFormat,
+    TaggedJSONSerializer,
+)
+from cookiesession.__main__ import main
+
+SESSION = CookieOptions(name="session")
+CONTENTS = {"user_id": 1, "cart": [{"sku": "a", "count": 2}]}
+
+
+@pytest.fixture(autouse=True)
+def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+
+
+@pytest.fixture
+def with_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", KEY)
+
+
+def make(contents: dict[str, Any] | None = None, **options: Any) -> str:
+    """A cookie, ``name=value``."""
+    interface = SecureCookieSessionInterface(options.pop("key", KEY), **options)
+    return interface.make_cookie(CONTENTS if contents is None else contents)
+
+
+def inspect(
+    capsys: pytest.CaptureFixture[str], *argv: str, status: int = 0
+) -> dict[str, Any]:
+    assert main(["inspect", "--json", *argv]) == status
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
+
+
+def usage_error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
+    with pytest.raises(SystemExit) as exit:
+        main([*argv])
+    assert exit.value.code == 2
+    return capsys.readouterr().err
+
+
+# -- keygen --------------------------------------------------------------------
+
+
+def test_keygen_prints_a_key_that_works(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert main(["keygen"]) == 0
+    key = capsys.readouterr().out.strip()
+    SecureCookieSessionInterface(key)
+    assert not caplog.records  # no error, and no warning that it is short
+    assert main(["keygen"]) == 0
+    assert capsys.readouterr().out.strip() != key
+
+
+# -- what the cookie can be wrapped in -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("{token}", id="bare token"),
+        pytest.param("{cookie}", id="name=value"),
+        pytest.param("  {cookie}\n", id="white space around"),
+        pytest.param("a=b; {cookie}; theme=dark", id="Cookie header's value"),
+        pytest.param("cookie: a=b; {cookie}", id="Cookie header"),
+        pytest.param("{cookie}; Path=/; Max-Age=60; Secure", id="Set-Cookie value"),
+        pytest.param("Set-Cookie: {cookie}; Path=/", id="Set-Cookie header"),
+        pytest.param(
+            "HTTP/1.1 200 OK\r\nServer: x; y=z\r\nSet-Cookie: a=b; Path=/\r\n"
+            "Set-Cookie: {cookie}; Path=/; SameSite=Lax\r\n\r\nhello",
+            id="response of curl -i",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("with_key")
+def test_a_cookie_is_found_in_what_people_paste(
+    capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    cookie = make()
+    text = given.format(cookie=cookie, token=cookie.partition("=")[2])
+    report = inspect(capsys, text)
+    assert (report["cookie"], report["verdict"]) == ("__Host-session", "valid")
+    assert report["contents"] == CONTENTS
+
+
+@pytest.mark.usefixtures("with_key")
+def test_a_cookie_is_read_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    neighbour = b"other=\xff\xfe; "
+    stdin = io.TextIOWrapper(io.BytesIO(neighbour + make().encode()))
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert inspect(capsys)["verdict"] == "valid"
+
+
+@pytest.mark.usefixtures("with_key")
+def test_ours_is_preferred_to_another_cookie_that_looks_like_a_token(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = make({"theirs": True}, cookie=CookieOptions(name="other"))
+    assert inspect(capsys, f"{other}; {make()}")["contents"] == CONTENTS
+    report = inspect(capsys, f"{other}; {make()}", "--name", "other")
+    assert report["contents"] == {"theirs": True}
+
+
+def test_a_cookie_that_is_no_token_is_malformed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for given in ("garbage", "session=garbage", "session=a.b.c", "sess\xefon.\u20ac.x"):
+        report = inspect(capsys, given, status=1)
+        assert (report["verdict"], report["contents"]) == ("malformed", None)
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        pytest.param(["a=b; c=d"], "no session cookie", id="none"),
+        pytest.param(["a=b; c=d", "--name", "e"], "no e cookie", id="not this one"),
+        pytest.param(["", "--name", "a;b"], "cannot be the name", id="no name"),
+        pytest.param(["x", "--key-env", "UNSET"], "no key", id="no key in variable"),
+        pytest.param(["x", "--key-file", "/does/not/exist"], "exist", id="no key file"),
+        pytest.param(["x", "--salt", ""], "salt must be", id="no salt"),
+        pytest.param(["x", "--secret-key", "k"], "unrecognized", id="key as argument"),
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(
+    capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    if argv[0] == "x":
+        argv = [make(), *argv[1:]]
+    assert message in usage_error(capsys, "inspect", *argv)
+
+
+# -- formats -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        pytest.param({}, "signed.v1 (sha256)", id="signed"),
+        pytest.param(
+            {"format": SignedFormat(digest="sha512")}, "signed.v1 (sha512)", id="sha512"
+        ),
+        pytest.param(
+            {"format": SignedFormat(bind_name=False)},
+            "signed.v1 (sha256), name not bound",
+            id="unbound",
+        ),
+        pytest.param(
+            {"format": SignedFormat(digest="sha1")}, "signed.v1 (sha1)", id="sha1"
+        ),
+        pytest.param({"format": FLASK, "cookie": SESSION}, "flask (sha1)", id="Flask"),
+        pytest.param(
+            {"format": replace(FLASK, digest="sha256")},
+            "flask (sha256)",
+            id="Flask with another digest",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("with_key")
+def test_every_signed_format_is_recognised_and_verified(
+    capsys: pytest.CaptureFixture[str], options: dict[str, Any], name: str
+) -> None:
+    report = inspect(capsys, make(**options))
+    assert (report["format"], report["verdict"]) == (name, "valid")
+    assert report["contents"] == CONTENTS
+
+
+def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cryptography")
+    cookie = make(format=EncryptedFormat())
+    report = inspect(capsys, cookie)
+    assert (report["format"], report["verdict"]) == ("encrypted.v1", "not_checked")
+    assert report["contents"] is report["issued_at"] is None
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    report = inspect(capsys, cookie)
+    assert (report["verdict"], report["contents"]) == ("valid", CONTENTS)
+    monkeypatch.setenv("SECRET_KEY", OLD_KEY)
+    assert inspect(capsys, cookie, status=1)["verdict"] == "bad_signature"
+
+
+def test_a_salt_of_the_app_is_an_option(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    cookie = make(format=SignedFormat(salt="my-app"))
+    assert inspect(capsys, cookie, status=1)["verdict"] == "bad_signature"
+    assert inspect(capsys, cookie, "--salt", "my-app")["verdict"] == "valid"
+
+
+@pytest.mark.usefixtures("with_key")
+def test_types_are_shown_as_they_are_stored_the_apps_own_included(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class PathTag(JSONTag):
+        key = " path"
+
+        def check(self, value: Any) -> bool:
+            return isinstance(value, Path)
+
+        def to_json(self, value: Any) -> Any:
+            return str(value)
+
+        def to_python(self, stored: Any) -> Any:
+            return Path(stored)
+
+    serializer = TaggedJSONSerializer(tags=[PathTag()])
+    contents = {"id": UUID(int=1), "p": Path("x")}
+    report = inspect(capsys, make(contents, format=SignedFormat(serializer=serializer)))
+    assert report["contents"] == {"id": {" u": UUID(int=1).hex}, "p": {" path": "x"}}
+    assert report["verdict"] == "valid"
+
+
+# -- what is said --------------------------------------------------------------
+
+
+def test_without_a_key_the_contents_are_shown_and_called_unverified(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["inspect", make(key=OLD_KEY)]) == 0
+    out = capsys.readouterr().out
+    assert "anyone may have written this" in out
+    assert '"user_id": 1' in out
+
+
+def test_times_bookkeeping_and_size_are_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = time.time()
+    cookie = make(permanent=True, clock=lambda: now)
+    report = inspect(capsys, cookie)
+    assert report["issued_at"] == report["created_at"] == int(now)
+    assert report["permanent"] is True
+    assert report["size"] == len(cookie) - len("=")
+    assert report["contents"] == CONTENTS  # and nothing of the bookkeeping
+
+
+def test_the_text_says_the_same_to_people(capsys: pytest.CaptureFixture[str]) -> None:
+    long_ago = time.time() - timedelta(days=2, hours=3).total_seconds()
+    main(["inspect", make(clock=lambda: long_ago)])
+    out = capsys.readouterr().out
+    assert "2 days, 3:00:0" in out
+    assert "of 4096 bytes" in out
+    assert "permanent: no" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "verdict"),
+    [
+        pytest.param({"key": OLD_KEY}, "bad_signature", id="another key"),
+        pytest.param({"clock": -32}, "idle_expired", id="unused for 32 days"),
+        pytest.param({"clock": 1}, "not_yet_valid", id="from tomorrow"),
+    ],
+)
+@pytest.mark.usefixtures("with_key")
+def test_a_cookie_that_is_not_valid_exits_with_1_and_says_why(
+    capsys: pytest.CaptureFixture[str], options: dict[str, Any], verdict: str
+) -> None:
+    if days := options.pop("clock", None):
+        options["clock"] = lambda: time.time() + days * 24 * 60 * 60
+    cookie = make(**options)
+    report = inspect(capsys, cookie, status=1)
+    assert (report["verdict"], report["contents"]) == (verdict, CONTENTS)
+    assert main(["inspect", cookie]) == 1
+    assert f"NO, {verdict}: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("with_key")
+def test_the_apps_timeouts_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    cookie = make(clock=lambda: time.time() - 40 * 24 * 60 * 60)
+    valid = inspect(capsys, cookie, "--idle-timeout", "0")
+    assert valid["verdict"] == "valid"
+    options = ("--idle-timeout", "0", "--absolute-timeout", "3600")
+    expired = inspect(capsys, cookie, *options, status=1)
+    assert expired["verdict"] == "absolute_expired"
+
+
+@pytest.mark.usefixtures("with_key")
+def test_a_token_of_another_cookies_name_does_not_verify(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    token = make(cookie=SESSION).partition("=")[2]
+    assert inspect(capsys, token, status=1)["verdict"] == "bad_signature"
+    assert inspect(capsys, token, "--name", "session")["verdict"] == "valid"
+
+
+def test_an_oversized_token_is_not_looked_into(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cookie = make({"a": os.urandom(4000)}, cookie=CookieOptions(max_size=9000))
+    assert inspect(capsys, cookie, status=1)["verdict"] == "too_large"
+
+
+def test_a_forged_payload_that_is_no_session_is_told_as_the_app_would(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _, token = make().partition("=")
+    forged = f"{name}=W10.{token.partition('.')[2]}"  # []
+    assert inspect(capsys, forged, status=1)["verdict"] == "malformed"
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    assert inspect(capsys, forged, status=1)["verdict"] == "bad_signature"
+
+
+def test_a_signed_payload_that_is_no_session_is_malformed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flask = URLSafeTimedSerializer(
+        KEY, salt=FLASK.salt, signer_kwargs={"key_derivation": "hmac"}
+    )
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    token = flask.dumps(["no", "dict"])
+    assert inspect(capsys, f"session={token}", status=1)["verdict"] == "malformed"
+
+
+def test_an_issue_time_that_is_no_date_is_shown_as_a_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["inspect", make(clock=lambda: 2.0**60)])
+    assert f"{2**60}, which is no date" in capsys.readouterr().out
+
+
+# -- secrets, and terminals ----------------------------------------------------
+
+
+def test_control_characters_never_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hostile = "\x1b]0;title\x07\x9b31m\x7f\r\n\u202e\u2028"
+    for argv in ([], ["--json"]):
+        main(["inspect", make({hostile: [hostile]}), *argv])
+        out = capsys.readouterr().out
+        assert out.isascii()
+        assert out.replace("\n", "").isprintable()
+    for given in (f"{hostile}=x", f"session={hostile}", hostile):
+        with pytest.raises(SystemExit):
+            sys.exit(main(["inspect", given]))
+        printed = "".join(capsys.readouterr())
+        assert printed.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("key", [KEY, "a weak key"])
+def test_the_key_comes_from_a_file_or_a_variable_and_is_never_printed(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    key: str,
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{key}\n")
+    monkeypatch.setenv("MY_KEY", key)
+    for option in (["--key-file", str(file)], ["--key-env", "MY_KEY"]):
+        status = main(["inspect", make(), *option])
+        assert status == (0 if key == KEY else 1)
+        out, err = capsys.readouterr()
+        assert key not in out + err
+        assert ("refuses this key" in err) == (key != KEY)
+
+
+def test_two_sources_of_a_key_are_wrong_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    argv = ["inspect", "x", "--key-env", "A", "--key-file", "b"]
+    assert "not allowed with" in usage_error(capsys, *argv)
+
+
+# -- as a program --------------------------------------------------------------
+
+
+def run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cookiesession", *argv],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "SECRET_KEY": KEY},
+    )
+
+
+def test_it_runs_as_a_program() -> None:
+    assert run("inspect", stdin=make()).returncode == 0
+    forged = run("inspect", "--json", stdin=make(key=OLD_KEY))
+    assert forged.returncode == 1
+    assert json.loads(forged.stdout)["verdict"] == "bad_signature"
+    assert run().returncode == 2
+    help = run("inspect", "--help")
+    assert help.returncode == 0
+    assert "exit status:" in help.stdout
