@@ -1,100 +1,30 @@
-"""What a session costs per request, for us, our peers and two floors, in one process.
+"""What a session costs per request: us, our peers and two floors, in one process.
 
-Run ``python tests/benchmarks/bench.py``, or ``--quick`` for us and the floors alone.
-The cost of a session is a request through it minus the same request on the bare app.
+The cost of a session is a request through it minus the same request without sessions.
+Every peer first proves that it does the job. Nothing here asserts a time: compare the
+numbers of one run with each other, never with those of another machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import repeat
+from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
-from payloads import LARGE, SMALL
-from peers import QUICK, Headers, Peer, Request, Touch
+from chart import draw
+from peers import ALL, QUICK, Peer, Request
+from report import environment, report
+from scenarios import SCENARIOS, Scenario, cookie_set, cookie_with, forge, prove
 
-_ROUND = 0.002  # seconds that one peer may take before the next has its turn
-
-
-class Scenario(NamedTuple):
-    name: str
-    says: str
-    data: dict[str, Any] | None  # what the cookie holds; None: no cookie
-    touch: Touch | None
-    forged: bool = False
-
-
-def read(session: Any) -> bool:
-    session.get("user_id")
-    return False
-
-
-def write(session: Any) -> bool:
-    session.get("user_id")
-    session["n"] = 2
-    return True
-
-
-SCENARIOS = (
-    Scenario("s0", "no cookie, untouched", None, None),
-    Scenario("s1", "valid cookie, untouched", SMALL, None),
-    Scenario("s2", "valid cookie, one key read", SMALL, read),
-    Scenario("s3", "valid cookie, one key read and one written", SMALL, write),
-    Scenario("s4", "as s3, with 2.5 kB of nested lists and dicts", LARGE, write),
-    Scenario("s5", "forged cookie, one key read", SMALL, read, forged=True),
-)
-
-
-def cookie_set(headers: Headers) -> str:
-    """The ``name=value`` of the last Set-Cookie among *headers*; "" if there is none."""
-    found = [value for name, value in headers if name.lower() == "set-cookie"]
-    return found[-1].partition(";")[0] if found else ""
-
-
-def cookie_with(peer: Peer, data: dict[str, Any]) -> str:
-    """A Cookie header that holds *data*, made by the peer itself."""
-
-    def fill(session: Any) -> bool:
-        for key, value in data.items():
-            session[key] = value
-        return True
-
-    return cookie_set(peer.through(fill, peer.bodies[0])(""))
-
-
-def forge(cookie: str) -> str:
-    name, _, value = cookie.partition("=")
-    return f"{name}={value[:10]}{'A' if value[10] != 'A' else 'B'}{value[11:]}"
-
-
-def prove(peer: Peer) -> None:
-    """A value written in one request is read in the next; a forged cookie is empty.
-
-    :raises RuntimeError: If the peer does not do the job that is measured.
-    """
-    for body in peer.bodies:
-        seen: list[Any] = []
-
-        def look(session: Any, seen: list[Any] = seen) -> bool:
-            seen.append((session.get("user_id"), session.get("cart")))
-            return False
-
-        cookie = cookie_with(peer, LARGE)
-        request = peer.through(look, body)
-        for header in (cookie, forge(cookie), ""):
-            request(header)
-        if seen != [(42, LARGE["cart"]), (None, None), (None, None)]:
-            raise RuntimeError(f"{peer.name} with {body} body: read {seen!r:.200}")
-        written = cookie_set(peer.through(write, body)(cookie))
-        peer.through(look, body)(written)
-        if written == cookie or seen[-1] != seen[0]:
-            raise RuntimeError(f"{peer.name} with {body} body: a change is lost")
+_ROUND = 0.002  # seconds that a peer may take before the next has its turn
 
 
 @dataclass
@@ -104,42 +34,39 @@ class Case:
     peer: Peer
     scenario: Scenario
     body: str
-    times: int = 0  # requests per round
-    costs: list[float] = field(default_factory=list)  # microseconds
-    wire: int = 0  # bytes of the cookie's value that is sent
+    costs: list[float] = field(default_factory=list)  # microseconds, one per round
 
     def __post_init__(self) -> None:
         data = self.scenario.data
-        self.cookie = "" if data is None else cookie_with(self.peer, data)
+        self._cookie = "" if data is None else cookie_with(self.peer, data)
         if self.scenario.forged:
-            self.cookie = forge(self.cookie)
+            self._cookie = forge(self._cookie)
         self._bare = self.peer.bare(self.body)
         self._through = self.peer.through(self.scenario.touch, self.body)
-        self.wire = len(cookie_set(self._through(self.cookie)).partition("=")[2])
-        once = timed(self._through, self.cookie, 50)  # warm, and calibrated
-        once = timed(self._through, self.cookie, 50)
-        self.times = max(10, int(_ROUND / once))
-        timed(self._bare, self.cookie, self.times)
+        sent = cookie_set(self._through(self._cookie))
+        self.wire = len(sent.partition("=")[2])  # bytes
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        for request in (self._bare, self._through, self._through):
+            seconds = self._time(request, 100)
+        self._times = max(5, int(_ROUND / seconds))
 
     def run(self) -> None:
-        bare = timed(self._bare, self.cookie, self.times)
-        self.costs.append((timed(self._through, self.cookie, self.times) - bare) * 1e6)
+        bare = self._time(self._bare, self._times)
+        self.costs.append((self._time(self._through, self._times) - bare) * 1e6)
 
-    @property
-    def cost(self) -> float:
-        return statistics.median(self.costs)
-
-
-def timed(request: Request, cookie: str, times: int) -> float:
-    """Seconds per request."""
-    started = perf_counter()
-    for _ in repeat(None, times):
-        request(cookie)
-    return (perf_counter() - started) / times
+    def _time(self, request: Request, times: int) -> float:
+        """Seconds per request."""
+        cookie = self._cookie
+        started = perf_counter()
+        for _ in repeat(None, times):
+            request(cookie)
+        return (perf_counter() - started) / times
 
 
 def measure(cases: list[Case], rounds: int) -> None:
-    """Short rounds, all cases in each: what the machine does else, it does to all."""
+    """All cases in each of many short rounds: a slow moment hits them all alike."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -157,45 +84,54 @@ def proven(makers: dict[str, Callable[[str], Peer]]) -> tuple[list[Peer], list[s
         try:
             peer = make(name)
             prove(peer)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001, PERF203
             faults.append(f"{name}: {type(error).__name__}: {error}")
         else:
             peers.append(peer)
     return peers, faults
 
 
-def table(title: str, rows: dict[str, list[str]]) -> str:
-    lines = [title, " " * 22 + "".join(f"{s.name:>9}" for s in SCENARIOS)]
-    lines += [
-        f"{name:22}" + "".join(f"{cell:>9}" for cell in row)
-        for name, row in rows.items()
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="us and the floors alone")
-    parser.add_argument("--rounds", type=int, default=60)
-    options = parser.parse_args(argv)
-    peers, faults = proven(QUICK)
-    cases = [Case(peer, s, "list") for s in SCENARIOS for peer in peers]
-    measure(cases, options.rounds)
-    costs = {(case.peer.name, case.scenario.name): case.cost for case in cases}
-    rows = {
-        peer.name: [f"{costs[peer.name, s.name]:.2f}" for s in SCENARIOS]
+def run(makers: dict[str, Callable[[str], Peer]], rounds: int) -> dict[str, Any]:
+    peers, faults = proven(makers)
+    cases = [
+        Case(peer, scenario, body)
+        for scenario in SCENARIOS
         for peer in peers
+        for body in peer.bodies
+    ]
+    measure(cases, rounds)
+    costs: dict[str, dict[str, dict[str, float]]] = {}
+    wire: dict[str, dict[str, int]] = {}
+    for case in cases:
+        of_peer = costs.setdefault(case.body, {}).setdefault(case.peer.name, {})
+        of_peer[case.scenario.name] = statistics.median(case.costs)
+        wire.setdefault(case.peer.name, {})[case.scenario.name] = case.wire
+    return {
+        "environment": environment(),
+        "scenarios": {scenario.name: scenario.says for scenario in SCENARIOS},
+        "costs": costs,
+        "wire": wire,
+        "faults": faults,
     }
-    print(table("microseconds of session cost", rows))
-    ratios = {}
-    for name, floor in (("ours", "floor A"), ("ours, FLASK", "floor B")):
-        ratios[f"{name} / {floor}"] = [
-            f"{costs[name, s.name] / costs[floor, s.name]:.2f}" for s in SCENARIOS
-        ]
-    print(table("ratios", ratios))
-    print(*faults, sep="\n")
-    return 0
+
+
+def main(argv: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="us and the floors alone")
+    parser.add_argument("--rounds", type=int, help="more are steadier (default: 150)")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    parser.add_argument("--chart", type=Path, help="write the SVG to this file")
+    options = parser.parse_args(argv)
+    if options.chart is None and not options.quick:
+        options.chart = Path(__file__).with_name("results.svg")
+    rounds = options.rounds or (50 if options.quick else 150)
+    results = run(QUICK if options.quick else ALL, rounds)
+    print(report(results))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    if options.chart:
+        options.chart.write_text(draw(results))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

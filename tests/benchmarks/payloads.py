@@ -18,7 +18,7 @@ SMALL: dict[str, Any] = {
 
 def cart(items: int) -> list[dict[str, Any]]:
     """Nested lists and dicts, the same in every run; about 110 bytes of JSON each."""
-    dice = random.Random(2)  # noqa: S311
+    dice = random.Random(2)
 
     def word(length: int) -> str:
         return "".join(dice.choices(ascii_lowercase, k=length))
