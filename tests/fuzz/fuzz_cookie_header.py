@@ -7,8 +7,10 @@ on bytes; what it finds is never a session that no server signed.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
-import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
+atheris: Any = import_module("atheris")
 
 with atheris.instrument_imports(include=["cookiesession"]):
     from cookiesession import CookieOptions, SecureCookieSessionInterface

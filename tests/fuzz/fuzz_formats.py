@@ -11,11 +11,13 @@ import hashlib
 import json
 import sys
 import zlib
+from importlib import import_module
 from typing import Any
 
-import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 from itsdangerous import Signer
 from itsdangerous.encoding import base64_encode
+
+atheris: Any = import_module("atheris")
 
 with atheris.instrument_imports(include=["cookiesession"]):
     from cookiesession import (

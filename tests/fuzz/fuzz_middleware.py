@@ -9,11 +9,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
-import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
+from fuzz_formats import (  # type: ignore[import-not-found, unused-ignore]
+    KEY,
+    NAME,
+    NOW,
+    SIGNERS,
+    signed_token,
+)
+
+atheris: Any = import_module("atheris")
 
 with atheris.instrument_imports(include=["cookiesession"]):
     from cookiesession import (
@@ -27,13 +36,6 @@ with atheris.instrument_imports(include=["cookiesession"]):
         get_session,
     )
 
-from fuzz_formats import (  # type: ignore[import-not-found, unused-ignore]
-    KEY,
-    NAME,
-    NOW,
-    SIGNERS,
-    signed_token,
-)
 
 COOKIE = CookieOptions(name=NAME, secure=False)
 SIGNED, ENCRYPTED = SignedFormat(), EncryptedFormat()
