@@ -22,7 +22,7 @@ from typing import Any
 from chart import draw
 from peers import ALL, QUICK, Peer, Request
 from report import environment, report
-from scenarios import SCENARIOS, Scenario, cookie_set, cookie_with, forge, prove
+from scenarios import SCENARIOS, Scenario, cookie_for, cookie_set, prove
 
 _ROUND = 0.002  # seconds that a peer may take before the next has its turn
 
@@ -34,13 +34,11 @@ class Case:
     peer: Peer
     scenario: Scenario
     body: str
+    other_cookies: str = ""  # in front of ours, in the same header
     costs: list[float] = field(default_factory=list)  # microseconds, one per round
 
     def __post_init__(self) -> None:
-        data = self.scenario.data
-        self._cookie = "" if data is None else cookie_with(self.peer, data)
-        if self.scenario.forged:
-            self._cookie = forge(self._cookie)
+        self._cookie = self.other_cookies + cookie_for(self.peer, self.scenario)
         self._bare = self.peer.bare(self.body)
         self._through = self.peer.through(self.scenario.touch, self.body)
         sent = cookie_set(self._through(self._cookie))
@@ -55,6 +53,11 @@ class Case:
     def run(self) -> None:
         bare = self._time(self._bare, self._times)
         self.costs.append((self._time(self._through, self._times) - bare) * 1e6)
+
+    @property
+    def cost(self) -> float:
+        """Microseconds of session cost."""
+        return statistics.median(self.costs)
 
     def _time(self, request: Request, times: int) -> float:
         """Seconds per request."""
@@ -104,7 +107,7 @@ def run(makers: dict[str, Callable[[str], Peer]], rounds: int) -> dict[str, Any]
     wire: dict[str, dict[str, int]] = {}
     for case in cases:
         of_peer = costs.setdefault(case.body, {}).setdefault(case.peer.name, {})
-        of_peer[case.scenario.name] = statistics.median(case.costs)
+        of_peer[case.scenario.name] = case.cost
         wire.setdefault(case.peer.name, {})[case.scenario.name] = case.wire
     return {
         "environment": environment(),
@@ -128,9 +131,9 @@ def main(argv: list[str]) -> None:
     results = run(QUICK if options.quick else ALL, rounds)
     print(report(results))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n")
+        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     if options.chart:
-        options.chart.write_text(draw(results))
+        options.chart.write_text(draw(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from os import cpu_count
 from platform import machine, python_implementation, python_version
@@ -43,7 +43,7 @@ def environment() -> str:
     return f"{python}, {cpu_count()} CPUs; {', '.join(found)}"
 
 
-def table(title: str, columns: Iterable[str], rows: dict[str, list[str]]) -> str:
+def table(title: str, columns: Sequence[str], rows: dict[str, list[str]]) -> str:
     """A Markdown table whose columns are also straight in a terminal."""
     wide = max(map(len, [title, *rows]))
     lines = [[title, *columns], ["-" * wide, *("-" * 7 + ":" for _ in columns)]]

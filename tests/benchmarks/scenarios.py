@@ -59,6 +59,14 @@ def forge(cookie: str) -> str:
     return f"{name}={value[:10]}{'A' if value[10] != 'A' else 'B'}{value[11:]}"
 
 
+def cookie_for(peer: Peer, scenario: Scenario) -> str:
+    """The Cookie header of a scenario's requests."""
+    if scenario.data is None:
+        return ""
+    cookie = cookie_with(peer, scenario.data)
+    return forge(cookie) if scenario.forged else cookie
+
+
 def prove(peer: Peer) -> None:
     """A value written in one request is read in the next; a forged cookie is empty.
 
