@@ -1,0 +1,888 @@
+"""The middleware to the letter of PEP 3333, before a server that plays its part."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from wsgiref.util import FileWrapper
+from wsgiref.validate import validator
+
+import pytest
+from support import KEY, values_of
+from werkzeug.middleware.lint import LintMiddleware
+from werkzeug.test import create_environ
+
+from cookiesession import (
+    ConfigError,
+    CookieOptions,
+    NullSession,
+    SecureCookieSessionInterface,
+    SessionCommitted,
+    SessionInterface,
+    SessionMiddleware,
+    SessionTooLarge,
+    SessionUnavailable,
+    get_session,
+)
+
+App = Callable[..., Any]
+Check = Callable[[App], App]
+
+OK = "200 OK"
+ERROR = "500 Internal Server Error"
+PLAIN = [("Content-Type", "text/plain")]
+INTERFACE = SecureCookieSessionInterface(KEY)
+
+
+class Server:
+    """Plays the server's part of PEP 3333 for one request, and records it."""
+
+    def __init__(self, app: App, cookie: str = "") -> None:
+        self.app = app
+        self.environ = create_environ(
+            base_url="https://example.org", headers={"Cookie": cookie}
+        )
+        self.started: list[tuple[Any, Any]] = []  # (status, headers)
+        self.further: list[tuple[Any, ...]] = []  # the arguments after these
+        self.chunks: list[bytes] = []
+
+    def start_response(
+        self, status: Any, headers: Any, /, *further: Any
+    ) -> Callable[[bytes], object]:
+        exc_info = further[0] if further else None
+        # "if exc_info is provided, and the HTTP headers have already been sent,
+        # start_response must raise an error, and should re-raise using the exc_info
+        # tuple."
+        if exc_info and any(self.chunks):
+            raise exc_info[1]
+        # "it is a fatal error to call start_response without the exc_info argument if
+        # start_response has already been called"
+        assert exc_info or not self.started
+        self.started.append((status, headers))
+        self.further.append(further)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        assert self.started, "a body without headers"
+        self.chunks.append(data)
+
+    def run(self) -> Server:
+        """The whole request; what the app raises is raised here."""
+        body = self.app(self.environ, self.start_response)
+        try:
+            for chunk in body:
+                assert self.started or not chunk, "a body without headers"
+                self.chunks.append(chunk)
+        finally:
+            # "If the iterable returned by the application has a close() method, the
+            # server or gateway must call that method upon completion".
+            if hasattr(body, "close"):
+                body.close()
+        return self
+
+    @property
+    def status(self) -> str:
+        return str(self.started[-1][0])
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        return list(self.started[-1][1])
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """The session that the one Set-Cookie of the response holds."""
+        [cookie] = values_of(self.headers, "Set-Cookie")
+        return INTERFACE.read_cookie(cookie)
+
+
+class Body:
+    """A body that counts how often it is closed, and may fail when it is iterated."""
+
+    def __init__(
+        self, *chunks: bytes, start: Callable[[], object] | None = None
+    ) -> None:
+        self.chunks = chunks
+        self.start = start
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.start:
+            self.start()
+        for chunk in self.chunks:
+            if chunk == b"fail":
+                raise ZeroDivisionError
+            yield chunk
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def wrap(app: App, check: Check = lambda app: app) -> App:
+    """*app* in the middleware, with a check on either side of it."""
+    return check(SessionMiddleware(check(app), INTERFACE))
+
+
+def serve(app: App, check: Check = lambda app: app, cookie: str = "") -> Server:
+    return Server(wrap(app, check), cookie).run()
+
+
+def session_of(environ: dict[str, Any]) -> Any:
+    return get_session(environ)
+
+
+def fail() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.fixture(
+    params=[lambda app: app, validator, LintMiddleware],
+    ids=["bare", "wsgiref.validate", "LintMiddleware"],
+)
+def check(request: pytest.FixtureRequest) -> Check:
+    """What watches the app's and the server's side of the middleware."""
+    return request.param  # type: ignore[no-any-return]
+
+
+# -- when the session is saved ------------------------------------------------------
+
+
+def test_a_session_changed_before_start_response_is_saved(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = "ada"
+        start_response(OK, PLAIN)
+        return [b"hello"]
+
+    server = serve(app, check)
+    assert (server.status, server.body, server.saved) == (OK, b"hello", {"user": "ada"})
+
+
+def test_a_session_changed_after_start_response_is_saved(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)
+        session_of(environ)["user"] = "ada"
+        return [b"hello"]
+
+    server = serve(app, check)
+    assert (server.status, server.body, server.saved) == (OK, b"hello", {"user": "ada"})
+
+
+def test_a_generator_app_may_change_the_session_up_to_its_first_chunk(
+    check: Check,
+) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["before"] = 1
+        start_response(OK, PLAIN)
+        session_of(environ)["after"] = 2
+        yield b"hello"
+        yield b" world"
+
+    server = serve(app, check)
+    assert server.body == b"hello world"
+    assert server.saved == {"before": 1, "after": 2}
+
+
+def test_a_generator_app_that_changes_the_session_after_its_first_chunk_raises(
+    check: Check,
+) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(OK, PLAIN)
+        session_of(environ)["kept"] = 1
+        yield b"hello"
+        session_of(environ)["lost"] = 2
+
+    server = Server(wrap(app, check))
+    with pytest.raises(SessionCommitted):
+        server.run()
+    assert (server.body, server.saved) == (b"hello", {"kept": 1})
+
+
+def test_a_started_app_whose_generator_changes_the_session_raises(
+    check: Check,
+) -> None:
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        session = session_of(environ)
+        start_response(OK, PLAIN)
+
+        def body() -> Iterator[bytes]:
+            yield b"hello"
+            session["lost"] = 1
+
+        return body()
+
+    server = Server(wrap(app, check))
+    with pytest.raises(SessionCommitted, match="headers have been sent"):
+        server.run()
+    assert server.headers == PLAIN
+
+
+def test_write_saves_the_session_first(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        write = start_response(OK, PLAIN)
+        session_of(environ)["user"] = "ada"
+        write(b"one ")
+        write(b"two ")
+        return [b"three"]
+
+    server = serve(app, check)
+    assert (server.body, server.saved) == (b"one two three", {"user": "ada"})
+
+
+def test_a_change_after_write_raises() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)(b"hello")
+        session_of(environ)["lost"] = 1
+        return []
+
+    with pytest.raises(SessionCommitted):
+        serve(app)
+
+
+def test_a_generator_app_may_use_write(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["user"] = "ada"
+        write = start_response(OK, PLAIN)
+        write(b"one ")
+        yield b"two"
+
+    server = serve(app, check)
+    assert (server.body, server.saved) == (b"one two", {"user": "ada"})
+
+
+def test_an_empty_iterable_gets_its_session(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)
+        session_of(environ)["user"] = "ada"
+        return []
+
+    server = serve(app, check)
+    assert (server.body, server.saved) == (b"", {"user": "ada"})
+
+
+def test_a_generator_app_without_a_chunk_gets_its_session() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(OK, PLAIN)
+        session_of(environ)["user"] = "ada"
+        yield from ()
+
+    server = serve(app)
+    assert (server.body, server.saved) == (b"", {"user": "ada"})
+
+
+def test_a_class_with_iter_is_an_app(check: Check) -> None:
+    """PEP 3333's own example, AppClass: the instance is the iterable."""
+
+    class AppClass:
+        def __init__(self, environ: Any, start_response: Any) -> None:
+            self.environ = environ
+            self.start = start_response
+
+        def __iter__(self) -> Iterator[bytes]:
+            session_of(self.environ)["user"] = "ada"
+            self.start(OK, PLAIN)
+            yield b"Hello world!\n"
+
+    server = serve(AppClass, check)
+    assert (server.body, server.saved) == (b"Hello world!\n", {"user": "ada"})
+
+
+def test_an_untouched_session_leaves_the_response_as_it_is(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("404 Not Found", PLAIN)
+        return [b"nothing"]
+
+    server = serve(app, check, INTERFACE.make_cookie({"user": "ada"}))
+    assert server.started == [("404 Not Found", PLAIN)]
+    assert server.chunks == [b"nothing"]
+
+
+# -- what the server sees -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("extra", [(), (None,)], ids=["two", "None as exc_info"])
+def test_the_server_s_start_response_is_called_once_with_two_arguments(
+    extra: tuple[None, ...],
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN, *extra)
+        session_of(environ)["user"] = "ada"
+        return [b"hello"]
+
+    server = serve(app)
+    [(status, headers)] = server.started
+    assert server.further == [()]
+    assert type(status) is str
+    # "response_headers is a list of (header_name, header_value) tuples. It must be a
+    # Python list; i.e. type(response_headers) is ListType".
+    assert type(headers) is list
+    assert {type(header) for header in headers} == {tuple}
+    assert {type(text) for header in headers for text in header} == {str}
+
+
+def test_start_response_is_called_before_the_iterable_is_returned() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(OK, PLAIN)
+        yield b"hello"
+
+    server = Server(wrap(app))
+    server.app(server.environ, server.start_response)
+    assert server.started == [(OK, PLAIN)]
+
+
+def test_header_order_duplicates_and_other_cookies_are_kept(check: Check) -> None:
+    headers = [
+        ("Set-Cookie", "theme=dark"),
+        ("Link", "</a>; rel=preload"),
+        ("Content-Type", "text/plain"),
+        ("Link", "</b>; rel=preload"),
+        ("set-cookie", "lang=en"),
+        ("Set-Cookie", "theme=light; Path=/admin"),
+    ]
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = "ada"
+        start_response(OK, list(headers))
+        return []
+
+    assert serve(app, check).headers[: len(headers)] == headers
+
+
+def test_a_header_list_shared_between_requests_is_never_changed() -> None:
+    shared = [("Content-Type", "text/plain"), ("Vary", "Accept")]
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        if name := environ["HTTP_COOKIE"]:
+            session_of(environ)["user"] = name
+        start_response(OK, shared)
+        return []
+
+    assert serve(app, cookie="ada").saved == {"user": "ada"}
+    assert serve(app).headers == [("Content-Type", "text/plain"), ("Vary", "Accept")]
+    assert len(shared) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [b"one", b"two"],
+        (b"one", b"two"),
+        iter([b"one", b"two"]),
+        (chunk for chunk in [b"one", b"two"]),
+        io.BytesIO(b"one\ntwo"),
+        FileWrapper(io.BytesIO(b"one two")),
+        Body(b"one", b"two"),
+    ],
+    ids=lambda body: type(body).__name__,
+)
+def test_a_started_app_s_body_is_returned_as_the_very_same_object(body: Any) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response(OK, PLAIN)
+        session_of(environ)["user"] = "ada"
+        return body
+
+    server = Server(wrap(app))
+    assert server.app(server.environ, server.start_response) is body
+    assert server.saved == {"user": "ada"}
+
+
+@pytest.mark.parametrize("starts", ["first", "late"])
+def test_no_chunk_is_held_back(starts: str) -> None:
+    pulled = []
+
+    def chunks(start: Callable[[], object]) -> Iterator[bytes]:
+        start()
+        for number in range(1, 4):
+            pulled.append(number)
+            yield b"chunk"
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        def start() -> None:
+            start_response(OK, PLAIN)
+
+        if starts == "late":
+            return chunks(start)
+        start()
+        return chunks(lambda: None)
+
+    server = Server(wrap(app))
+    body = iter(server.app(server.environ, server.start_response))
+    for number in range(1, 4):
+        assert next(body) == b"chunk"
+        assert pulled[-1] == number
+    assert list(body) == []
+
+
+def test_a_stopiteration_of_the_app_stays_one() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        raise StopIteration
+
+    server = Server(wrap(app))
+    with pytest.raises(StopIteration):
+        server.app(server.environ, server.start_response)
+
+
+# -- apps that start no response, or late -------------------------------------------
+
+
+def test_an_app_that_never_starts_a_response_passes_through(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        return [b"", b""]
+
+    server = serve(app)
+    assert (server.started, server.chunks) == ([], [b"", b""])
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("starts", [True, False], ids=["started", "not started"])
+def test_what_is_no_iterable_passes_through(starts: bool) -> None:
+    hijacked = object()
+
+    def app(environ: Any, start_response: Any) -> object:
+        if starts:
+            start_response(OK, PLAIN)
+        return hijacked
+
+    server = Server(wrap(app))
+    assert server.app(server.environ, server.start_response) is hijacked
+    assert bool(server.started) is starts
+
+
+@pytest.mark.parametrize("body", [[], None], ids=["empty body", "no iterable"])
+def test_a_change_without_a_response_logs_a_warning(
+    body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        session_of(environ)["user"] = "ada"
+        return body
+
+    server = Server(wrap(app))
+    server.app(server.environ, server.start_response)
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("cookiesession", logging.WARNING)
+    assert "has not called start_response" in record.message
+    assert "ada" not in record.message
+
+
+def test_a_response_started_after_an_empty_first_chunk_gets_its_session() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        yield b""
+        session_of(environ)["user"] = "ada"
+        write = start_response(OK, PLAIN)
+        write(b"hello")
+        yield b" world"
+
+    server = serve(app)
+    assert (server.saved, server.chunks) == (
+        {"user": "ada"},
+        [b"", b"hello", b" world"],
+    )
+
+
+def test_a_change_after_a_late_start_raises() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        yield b""
+        start_response(OK, PLAIN)
+        session_of(environ)["lost"] = 1
+        yield b"hello"
+
+    with pytest.raises(SessionCommitted):
+        serve(app)
+
+
+# -- start_response called twice ----------------------------------------------------
+
+
+@pytest.mark.parametrize("generator", [False, True], ids=["function", "generator"])
+def test_exc_info_before_the_headers_are_out_starts_over_from_clean_headers(
+    generator: bool, check: Check
+) -> None:
+    def respond(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["user"] = "ada"
+        start_response(OK, [*PLAIN, ("Set-Cookie", "first=1"), ("X-First", "1")])
+        try:
+            fail()
+        except ZeroDivisionError as error:
+            info = (type(error), error, error.__traceback__)
+            start_response("404 Not Found", PLAIN, info)
+            del info
+        yield b"sorry"
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = respond(environ, start_response)
+        return body if generator else list(body)
+
+    server = serve(app, check)
+    [(status, headers)] = server.started
+    assert not any(map(any, server.further))  # no exc_info
+    assert (status, server.body) == ("404 Not Found", b"sorry")
+    assert {name for name, _ in headers} == {
+        *("Content-Type", "Vary", "Set-Cookie", "Cache-Control")
+    }
+    assert server.saved == {"user": "ada"}
+
+
+def test_exc_info_after_the_headers_are_out_goes_to_the_server(check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(OK, PLAIN)
+        yield b"hello"
+        try:
+            fail()
+        except ZeroDivisionError as error:
+            start_response(ERROR, PLAIN, (type(error), error, error.__traceback__))
+
+    server = Server(wrap(app, check))
+    with pytest.raises(ZeroDivisionError):
+        server.run()
+    assert (server.started, server.body) == ([(OK, PLAIN)], b"hello")
+
+
+def test_exc_info_between_the_save_and_the_first_byte_goes_to_the_server() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(OK, PLAIN)
+        yield b""
+        try:
+            fail()
+        except ZeroDivisionError as error:
+            start_response(ERROR, PLAIN, (type(error), error, None))
+        yield b"sorry"
+
+    server = serve(app)
+    assert server.started[0] == (OK, PLAIN)
+    assert server.started[1] == (ERROR, PLAIN)
+    assert server.further[1][0][0] is ZeroDivisionError
+
+
+@pytest.mark.parametrize("extra", [(), (None,)], ids=["none", "None"])
+def test_a_second_start_without_exc_info_raises(extra: tuple[None, ...]) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)
+        start_response(OK, PLAIN, *extra)
+        return []
+
+    server = Server(wrap(app))
+    with pytest.raises(AssertionError, match="PEP 3333"):
+        server.run()
+    assert server.started == []
+
+
+def test_a_second_start_without_exc_info_after_the_headers_is_the_server_s() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)(b"hello")
+        start_response(OK, PLAIN)
+        return []
+
+    server = Server(wrap(app))
+    with pytest.raises(AssertionError):
+        server.run()
+    assert server.started == [(OK, PLAIN)]
+
+
+# -- apps that raise, and close() ---------------------------------------------------
+
+
+@pytest.mark.parametrize("starts", [True, False], ids=["started", "not started"])
+def test_an_app_that_raises_sends_and_saves_nothing(starts: bool, check: Check) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = "ada"
+        if starts:
+            start_response(OK, PLAIN)
+        raise ZeroDivisionError
+
+    server = Server(wrap(app, check))
+    with pytest.raises(ZeroDivisionError):
+        server.run()
+    assert server.started == []
+
+
+def test_a_generator_app_that_raises_before_its_first_chunk_sends_nothing() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["user"] = "ada"
+        start_response(OK, PLAIN)
+        fail()
+        yield b"never"
+
+    server = Server(wrap(app))
+    with pytest.raises(ZeroDivisionError):
+        server.run()
+    assert server.started == []
+
+
+def test_an_app_that_raises_in_the_middle_of_the_body_keeps_what_was_sent(
+    check: Check,
+) -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["user"] = "ada"
+        start_response(OK, PLAIN)
+        yield b"hello"
+        fail()
+
+    server = Server(wrap(app, check))
+    with pytest.raises(ZeroDivisionError):
+        server.run()
+    assert (server.body, server.saved) == (b"hello", {"user": "ada"})
+
+
+class _BrokenInterface(SecureCookieSessionInterface):
+    """A custom interface whose database is down."""
+
+    def save_session(self, *_: Any) -> None:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [(), (b"one",), (b"one", b"two"), (b"", b"one"), (b"fail",), (b"one", b"fail")],
+    ids=["empty", "one", "two", "empty first", "fails at once", "fails later"],
+)
+@pytest.mark.parametrize("starts", ["before", "inside", "never"])
+@pytest.mark.parametrize("saves", [True, False], ids=["saves", "save fails"])
+def test_close_is_called_exactly_once(
+    chunks: tuple[bytes, ...], starts: str, saves: bool
+) -> None:
+    bodies = []
+
+    def app(environ: Any, start_response: Any) -> Body:
+        def start() -> None:
+            start_response(OK, PLAIN)
+
+        if starts == "before":
+            start()
+        body = Body(*chunks, start=start if starts == "inside" else None)
+        bodies.append(body)
+        return body
+
+    interface = INTERFACE if saves else _BrokenInterface(KEY)
+    server = Server(SessionMiddleware(app, interface))
+    try:
+        server.run()
+    except (ZeroDivisionError, AssertionError):
+        assert not saves or starts == "never" or b"fail" in chunks
+    [body] = bodies
+    assert body.closed == 1
+
+
+@pytest.mark.parametrize("starts", ["before", "inside"])
+def test_close_is_called_when_the_client_goes_away(starts: str) -> None:
+    """ "or terminated early due to ... the browser disconnecting" (PEP 3333)."""
+    bodies = []
+
+    def app(environ: Any, start_response: Any) -> Body:
+        def start() -> None:
+            start_response(OK, PLAIN)
+
+        if starts == "before":
+            start()
+        bodies.append(Body(b"1", b"2", start=start if starts == "inside" else None))
+        return bodies[0]
+
+    server = Server(wrap(app))
+    body = server.app(server.environ, server.start_response)
+    assert next(iter(body)) == b"1"
+    body.close()
+    assert bodies[0].closed == 1
+
+
+@pytest.mark.parametrize("saves", [True, False], ids=["saves", "save fails"])
+def test_close_is_not_looked_for_where_there_is_none(saves: bool) -> None:
+    class Plain:
+        def __init__(self, start: Callable[[], object]) -> None:
+            self.start = start
+
+        def __iter__(self) -> Iterator[bytes]:
+            self.start()
+            return iter([b"hello"])
+
+    def app(environ: Any, start_response: Any) -> Plain:
+        return Plain(lambda: start_response(OK, PLAIN))
+
+    server = Server(
+        SessionMiddleware(app, INTERFACE if saves else _BrokenInterface(KEY))
+    )
+    if saves:
+        assert server.run().body == b"hello"
+    else:
+        with pytest.raises(ZeroDivisionError):
+            server.run()
+
+
+# -- a save that raises -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["function", "generator", "write"])
+def test_a_save_that_raises_sends_nothing(way: str, check: Check) -> None:
+    def generator(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["essay"] = [*range(5000)]
+        write = start_response(OK, PLAIN)
+        if way == "write":
+            write(b"never")
+        yield b"never"
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = generator(environ, start_response)
+        return [*body] if way == "function" else body
+
+    server = Server(wrap(app, check))
+    with pytest.raises(SessionTooLarge):
+        server.run()
+    assert (server.started, server.chunks) == ([], [])
+
+
+def test_an_app_may_answer_a_save_that_raised_with_an_error_page() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session_of(environ)["essay"] = [*range(5000)]
+        write = start_response(OK, PLAIN)
+        try:
+            write(b"never")
+        except SessionTooLarge as error:
+            start_response(ERROR, PLAIN, (type(error), error, None))
+        yield b"sorry"
+
+    server = serve(app)
+    assert (server.status, server.body) == (ERROR, b"sorry")
+    assert len(server.started) == 1
+    assert values_of(server.headers, "Set-Cookie") == []
+
+
+# -- odd servers and apps -----------------------------------------------------------
+
+
+def test_a_server_without_write_is_served() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = "ada"
+        start_response(OK, PLAIN)
+        return [b"hello"]
+
+    started: list[Any] = []
+    body = wrap(app)(create_environ(), lambda *args: started.append(args))
+    assert (list(body), len(started)) == ([b"hello"], 1)
+
+
+def test_write_on_a_server_without_it_says_what_to_do() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)(b"hello")
+        return []
+
+    with pytest.raises(RuntimeError, match=r"no write\(\).* return an iterable"):
+        wrap(app)(create_environ(), lambda *args: None)
+
+
+def test_write_returns_what_the_server_s_write_returns() -> None:
+    written = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        written.append(start_response(OK, PLAIN)(b"hello"))
+        return []
+
+    wrap(app)(create_environ(), lambda *args: len)
+    assert written == [5]
+
+
+def test_a_session_replaced_in_the_environ_is_saved_all_the_same() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = "ada"
+        environ["cookiesession.session"] = {}
+        start_response(OK, PLAIN)
+        return []
+
+    assert serve(app).saved == {"user": "ada"}
+
+
+def test_a_session_reached_through_a_copied_environ_is_saved() -> None:
+    """CherryPy hands its handlers a copy of the environ."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        copied = environ.copy()
+        environ.clear()
+        session_of(copied)["user"] = "ada"
+        start_response(OK, PLAIN)
+        return []
+
+    assert serve(app).saved == {"user": "ada"}
+
+
+def test_two_middlewares_with_two_names_serve_one_app(check: Check) -> None:
+    other = SecureCookieSessionInterface(KEY, cookie=CookieOptions(name="admin"))
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = "ada"
+        get_session(environ, "admin.session")["role"] = "root"
+        start_response(OK, PLAIN)
+        return []
+
+    inner = SessionMiddleware(check(app), other, environ_key="admin.session")
+    server = Server(check(SessionMiddleware(check(inner), INTERFACE))).run()
+    header = "; ".join(values_of(server.headers, "Set-Cookie"))
+    assert INTERFACE.read_cookie(header) == {"user": "ada"}
+    assert other.read_cookie(header) == {"role": "root"}
+    assert values_of(server.headers, "Vary") == ["Cookie"]
+    assert values_of(server.headers, "Cache-Control") == ["private"]
+
+
+def test_the_app_gets_the_server_s_own_start_response_with_a_null_session() -> None:
+    seen = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append((session_of(environ), start_response))
+        start_response(OK, PLAIN)
+        return []
+
+    misconfigured = SecureCookieSessionInterface(None)
+    server = Server(SessionMiddleware(app, misconfigured)).run()
+    [(session, start_response)] = seen
+    assert isinstance(session, NullSession)
+    assert start_response == server.start_response
+    assert server.headers == PLAIN
+
+
+# -- get_session and arguments ------------------------------------------------------
+
+
+def test_get_session_gives_what_the_middleware_put_there() -> None:
+    session = INTERFACE.open_session({})
+    assert get_session({"cookiesession.session": session}) is session
+    assert get_session({"mine": session}, environ_key="mine") is session
+
+
+@pytest.mark.parametrize("key", ["cookiesession.session", "mine"])
+def test_get_session_without_a_middleware_says_what_is_missing(key: str) -> None:
+    with pytest.raises(SessionUnavailable, match="wrap the app") as caught:
+        get_session({}, key)
+    assert key in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ({"app": None}, "app must be"),
+        ({"interface": None}, "interface must be"),
+        ({"interface": KEY}, "interface must be"),
+        ({"interface": SessionInterface}, "interface must be"),
+        ({"environ_key": ""}, "environ_key must be"),
+        ({"environ_key": b"session"}, "environ_key must be"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: dict[str, Any], fault: str) -> None:
+    right = {"app": lambda *_: [], "interface": INTERFACE, "environ_key": "session"}
+    with pytest.raises(ConfigError, match=fault) as caught:
+        SessionMiddleware(**{**right, **arguments})
+    assert len(caught.value.faults) == 1
+    assert KEY not in str(caught.value)
+
+
+def test_all_wrong_arguments_are_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        SessionMiddleware(None, None, environ_key="")  # type: ignore[arg-type]
+    assert len(caught.value.faults) == 3
+
+
+def test_environ_key_is_keyword_only() -> None:
+    with pytest.raises(TypeError):
+        SessionMiddleware(lambda *_: [], INTERFACE, "key")  # type: ignore[call-arg]
