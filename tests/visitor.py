@@ -33,21 +33,25 @@ class Visitor:
         self,
         path: str,
         *,
-        method: str = "GET",
+        form: str | None = None,
         host: str | None = None,
         neighbour: str = "",
     ) -> Reply:
         """One request, on a connection of its own.
 
+        :param form: What to POST; without one it is a GET.
         :param neighbour: A cookie to send before the others; its letters are bytes.
         """
         own = [f"{name}={value}" for name, value in self.cookies.items()]
         headers = {"Cookie": "; ".join([neighbour, *own] if neighbour else own)}
         if host:
             headers["Host"] = host
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        method = "GET" if form is None else "POST"
         connection = self._connect()
         try:
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, form, headers)
             response = connection.getresponse()
             reply = Reply(response.status, response.getheaders(), response.read())
         finally:
