@@ -64,7 +64,8 @@ def serve(
         process = subprocess.Popen(
             argv,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            # gunicorn keeps a control socket there, else in the home directory
+            env={**os.environ, "XDG_RUNTIME_DIR": str(cwd), **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -121,11 +122,11 @@ def save_session(
     session: SessionMixin,
     status: str = "200 OK",
     headers: Headers | None = None,
-    **environ: str,
+    environ: dict[str, str] | None = None,
 ) -> Headers:
     """The response's headers after the session was saved on them; over https."""
     headers = [] if headers is None else headers
-    environ = {"wsgi.url_scheme": "https", **environ}
+    environ = {"wsgi.url_scheme": "https"} if environ is None else environ
     interface.save_session(environ, session, status, headers)
     return headers
 
