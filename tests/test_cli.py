@@ -114,7 +114,7 @@ def test_a_cookie_is_read_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     neighbour = b"other=\xff\xfe; "
-    stdin = io.TextIOWrapper(io.BytesIO(neighbour + make().encode()))
+    stdin = io.TextIOWrapper(io.BytesIO(neighbour + make().encode()), "utf-8")
     monkeypatch.setattr("sys.stdin", stdin)
     assert inspect(capsys)["verdict"] == "valid"
 
@@ -200,6 +200,8 @@ def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
     report = inspect(capsys, cookie)
     assert (report["format"], report["verdict"]) == ("encrypted.v1", "not_checked")
     assert report["contents"] is report["issued_at"] is None
+    main(["inspect", cookie])
+    assert "contents" not in capsys.readouterr().out
     monkeypatch.setenv("SECRET_KEY", KEY)
     report = inspect(capsys, cookie)
     assert (report["verdict"], report["contents"]) == ("valid", CONTENTS)
@@ -374,7 +376,7 @@ def test_the_key_comes_from_a_file_or_a_variable_and_is_never_printed(
     key: str,
 ) -> None:
     file = tmp_path / "key"
-    file.write_text(f"{key}\n")
+    file.write_text(f"{key}\n", encoding="ascii")
     monkeypatch.setenv("MY_KEY", key)
     for option in (["--key-file", str(file)], ["--key-env", "MY_KEY"]):
         status = main(["inspect", make(), *option])
@@ -399,7 +401,7 @@ def run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "cookiesession", *argv],
         input=stdin,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
         check=False,
         env={**os.environ, "SECRET_KEY": KEY},
