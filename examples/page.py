@@ -1,11 +1,8 @@
-"""See what a signed-cookie session is: one page, and the first file to read.
+"""See what a signed-cookie session is: gunicorn --chdir examples page:app
 
-Run it and open http://localhost:8000 (browsers keep Secure cookies there):
-
-    gunicorn --chdir examples page:app
-
-First come the handlers, one per button, then what the page shows, then its looks. An
-app of your own needs only what ``count`` does, and this:
+Then open http://localhost:8000, where browsers keep Secure cookies. This is the first
+file to read: first the handlers, one per button, then what the page shows, then its
+looks. An app of your own needs only what ``count`` does, and this:
 
     app = SessionMiddleware(app, SecureCookieSessionInterface(os.environ["SECRET_KEY"]))
 
@@ -130,11 +127,11 @@ def logout(request: Request, session: SecureCookieSession) -> Response:
 
 def tamper(request: Request, session: SecureCookieSession) -> Response:
     token = request.cookies.get(COOKIE.name, "")
-    middle = len(token) // 4
-    other = "A" if token[middle : middle + 1] != "A" else "B"
-    forged = token[:middle] + other + token[middle + 1 :]
+    i = len(token) // 4
+    other = "A" if token[i : i + 1] != "A" else "B"
+    forged = token[:i] + other + token[i + 1 :]
     response = done("tamper")
-    response.set_cookie(COOKIE.name, forged, secure=True, httponly=True, samesite="Lax")
+    response.set_cookie(COOKIE.name, forged, secure=True, httponly=True)
     return response
 
 
@@ -302,7 +299,7 @@ def draw_verdict(session: SecureCookieSession, token: str, key: int | None) -> M
     if not token:
         return VERDICT.format("none", "No cookie came", "The app has stored nothing.")
     if session.rejection:
-        why = f"{session.rejection}: {REJECTIONS[session.rejection]}"
+        why = REFUSAL.format(session.rejection, REJECTIONS[session.rejection])
         return VERDICT.format("bad", "Refused", why)
     if key == newest:
         return VERDICT.format("good", "Accepted", f"Key {key} made it.")
@@ -372,8 +369,8 @@ def draw_times(session: SecureCookieSession) -> Markup:
 def describe(seconds: int) -> str:
     """How far away a moment is, in the largest unit that fits."""
     for unit, size in (("hour", 3600), ("minute", 60), ("second", 1)):
-        amount = round(abs(seconds) / size)
-        if amount:
+        if abs(seconds) >= size:
+            amount = round(abs(seconds) / size)
             text = f"{amount} {unit}{'s' * (amount > 1)}"
             return f"in {text}" if seconds > 0 else f"{text} ago"
     return "now"
@@ -420,6 +417,7 @@ NO_ENCRYPTION = Markup(
     "<p>Encryption needs <code>pip install 'cookiesession[encryption]'</code></p>"
 )
 CODE = Markup("<pre><code>{}</code></pre>")
+REFUSAL = Markup("<code>{}</code>: {}")
 VERDICT = Markup('<p class="verdict {}"><strong>{}</strong> {}</p>')
 EMPTY = Markup("<p>An empty session.</p>")
 NO_TIMES = Markup("<p>A session begins when something is put into it.</p>")
@@ -468,6 +466,7 @@ code { font: .875rem/1.5 ui-monospace, Menlo, Consolas, monospace;
   overflow-wrap: anywhere }
 pre, .token { max-width: none; padding: .7rem 1rem; border-radius: .4rem;
   background: var(--ground); white-space: pre-wrap }
+.token { word-break: break-all }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 .skip { position: absolute; left: -99rem; color: var(--accent) }
 .skip:focus { left: 1rem; top: .5rem }
@@ -540,7 +539,7 @@ cookie, which your browser keeps and nobody can change unnoticed.</p>
 <h2 id="contents-title">What the app sees</h2>
 <div id="contents">{contents}</div>
 </section>
-<section aria-labelledby="server-title">
+<section id="server" aria-labelledby="server-title">
 <h2 id="server-title">The server</h2>
 <ul>{keys}</ul>
 <p>New cookies are {format}.</p>
@@ -554,7 +553,7 @@ value="{size}">{size} bytes</meter>
 <p><b>{size} of {limit} bytes</b> ({percent} %), name and value together. Browsers
 drop a larger cookie without a word; cookiesession raises SessionTooLarge.</p>
 </section>
-<section aria-labelledby="times-title">
+<section id="times" aria-labelledby="times-title">
 <h2 id="times-title">Time</h2>
 {times}
 </section>
