@@ -107,7 +107,7 @@ def measure(
 
 
 def row(pairs: list[tuple[Result, Result]]) -> list[str]:
-    """Medians of both servers and of the ratios: of the rate, then of the percentile."""
+    """Medians of both servers and of their ratio: for the rate, then the percentile."""
     cells = []
     for which, digits in ((0, 0), (1, 2)):
         values = [(without[which], with_it[which]) for without, with_it in pairs]
