@@ -26,7 +26,7 @@ BAD_KEYS = {
     "empty bytes": (b"", "is empty"),
     "blank": (" \t\n" * 20, "is empty"),
     "15 bytes": ("0aB-4cD_8eF.2gH", "fewer than 16 bytes"),
-    "15 bytes, 16 with an accent less": ("é" * 7 + "x", "fewer than 16 bytes"),
+    "15 bytes of UTF-8": ("é" * 7 + "x", "fewer than 16 bytes"),
     "one letter": ("x" * 64, "fewer than 8 different bytes"),
     "seven letters": ("abcdefg" * 9, "fewer than 8 different bytes"),
     "placeholder": ("please-change-me", "well-known"),
