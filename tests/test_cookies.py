@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import KEY, OLD_KEY, Clock
+from support import KEY, OLD_KEY, Clock, open_session, save_session, values_of
 
 from cookiesession import FLASK, CookieOptions, SecureCookieSessionInterface
-from cookiesession.cookies import find_cookies, is_cookie_of
+from cookiesession.cookies import find_cookies
 
 NAME = "__Host-session"
 INTERFACE = SecureCookieSessionInterface(KEY, clock=Clock())
@@ -206,18 +206,27 @@ def test_the_reader_is_the_browsers_rule_on_bytes(header: str, simple: str) -> N
 @pytest.mark.parametrize(
     ("set_cookie", "ours"),
     [
-        ("s=1; Path=/", True),
-        (" s\t=1", True),
-        ("s", True),
-        ("S=1", False),
-        ("s2=1", False),
-        ("x=s=1", False),
-        ("\xa0s=1", False),
+        (f"{NAME}=1; Path=/", True),
+        (f" {NAME}\t=1", True),
+        (f"{NAME}=", True),
+        (f"{NAME}2=1", False),
+        (f"x={NAME}=1", False),
+        (f"\xa0{NAME}=1", False),
+        ("__HOST-SESSION=1", False),
     ],
     ids=repr,
 )
-def test_a_set_cookie_of_our_name_is_known(set_cookie: str, ours: bool) -> None:
-    assert is_cookie_of(set_cookie, "s") is ours
+def test_the_apps_own_set_cookie_of_our_name_is_replaced(
+    set_cookie: str, ours: bool
+) -> None:
+    """RFC 6265bis, section 4.1.1: "Servers SHOULD NOT include more than one Set-Cookie
+    header field in the same response with the same cookie-name."
+    """
+    session = open_session(INTERFACE)
+    session["a"] = 1
+    headers = save_session(INTERFACE, session, headers=[("set-cookie", set_cookie)])
+    assert (set_cookie in values_of(headers, "Set-Cookie")) is not ours
+    assert len(values_of(headers, "Set-Cookie")) == (1 if ours else 2)
 
 
 # -- several cookies of our name: tossing ---------------------------------------------
