@@ -23,8 +23,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from cookiesession import SessionCommitted, get_session
 
-with warnings.catch_warnings():  # of WebOb, on Python 3.11 and 3.12
-    warnings.filterwarnings("ignore", "'cgi' is deprecated", DeprecationWarning)
+with warnings.catch_warnings():  # of pkg_resources and cgi, which Pyramid imports
+    warnings.simplefilter("ignore")
     import pyramid.config
     import pyramid.httpexceptions
     import pyramid.request

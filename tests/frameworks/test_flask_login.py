@@ -24,7 +24,9 @@ class EnvironSession(flask.sessions.SessionInterface):
     def open_session(self, app: flask.Flask, request: flask.Request) -> Any:
         return get_session(request.environ)
 
-    def save_session(self, *_: Any) -> None:
+    def save_session(
+        self, app: flask.Flask, session: Any, response: flask.Response
+    ) -> None:
         pass
 
 
