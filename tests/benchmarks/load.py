@@ -1,8 +1,8 @@
 """Under a real server: gunicorn with one line of wrapping, and without it, by wrk.
 
 Both servers run at once and are loaded in turns, round by round. Prints requests per
-second, the slowest percentile, and their ratios, and asserts nothing. Needs ``wrk``
-(Debian: ``apt install wrk``) and gunicorn.
+second, the slowest percentile, the worker's processor time, and their ratios; asserts
+nothing. Needs Linux, gunicorn and ``wrk`` (Debian: ``apt install wrk``).
 
 As an app for gunicorn, this module is ``load:bare`` and ``load:wrapped``.
 """
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from payloads import SECRET, SMALL
 from report import environment, table
@@ -31,10 +31,10 @@ USES: dict[str, Callable[[Any], bool] | None] = {
     "/read": read,
     "/write": write,
 }
-#: Requests per second, and the 99th percentile of their time in milliseconds.
-Result = tuple[float, float]
 _LISTENING = re.compile(r"Listening at: (http://[\d.:]+)")
-# What wrk prints: "Requests/sec:   1234.56", and "99%    1.23ms".
+_WORKER = re.compile(r"Booting worker with pid: (\d+)")
+# What wrk prints: "4321 requests in", "Requests/sec:   1234.56", "99%    1.23ms".
+_REQUESTS = re.compile(r"(\d+) requests in")
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _P99 = re.compile(r"99%\s+([\d.]+)(us|ms|s)\b")
 _IN_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
@@ -55,69 +55,87 @@ interface = SecureCookieSessionInterface(SECRET)
 wrapped = SessionMiddleware(bare, interface)
 
 
+class Server(NamedTuple):
+    url: str
+    worker: int  # process id
+
+    def used(self) -> float:
+        """The processor's time that the worker has had, in microseconds (Linux)."""
+        schedstat = Path(f"/proc/{self.worker}/schedstat").read_text(encoding="ascii")
+        return int(schedstat.split()[0]) / 1000
+
+
+class Result(NamedTuple):
+    rate: float  # requests per second
+    p99: float  # milliseconds
+    used: float  # microseconds of the processor's time per request
+
+
 @contextmanager
-def gunicorn(app: str, workers: str) -> Iterator[str]:
-    """Serves an app of this module on a free port of 127.0.0.1; gives its URL."""
+def gunicorn(app: str, kind: str) -> Iterator[Server]:
+    """Serves an app of this module from one worker, on a free port of 127.0.0.1."""
     command = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:0", f"load:{app}"]
     process = subprocess.Popen(
-        [*command, f"--worker-class={workers}"],
+        [*command, f"--worker-class={kind}"],
         cwd=Path(__file__).parent,
         stderr=subprocess.PIPE,
         text=True,
     )
     assert process.stderr is not None
+    said = ""
     try:
         for line in process.stderr:  # it ends when the process does
-            if found := _LISTENING.search(line):
-                yield found[1]
+            said += line
+            if worker := _WORKER.search(line):
                 break
-        else:
-            raise RuntimeError("gunicorn did not start")
+        url = _LISTENING.search(said)
+        if url is None or worker is None:
+            raise RuntimeError(f"gunicorn did not start: {said}")
+        yield Server(url[1], int(worker[1]))
     finally:
         process.terminate()
         process.wait(timeout=30)
 
 
-def wrk(url: str, seconds: int) -> Result:
-    """Loads a URL with four connections at a time."""
+def wrk(server: Server, use: str, seconds: int) -> Result:
+    """Loads a server with four connections at a time."""
     command = ["wrk", "-t1", "-c4", f"-d{seconds}s", "--latency"]
     cookie = interface.make_cookie(SMALL)
+    before = server.used()
     told = subprocess.run(
-        [*command, "-H", f"Cookie: {cookie}", url],
+        [*command, "-H", f"Cookie: {cookie}", server.url + use],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    rate, slowest = _RATE.search(told), _P99.search(told)
-    if rate is None or slowest is None or "Non-2xx" in told:
-        raise RuntimeError(f"wrk {url}: {told}")
-    return float(rate[1]), float(slowest[1]) * _IN_MS[slowest[2]]
+    used = server.used() - before
+    number, rate, p99 = _REQUESTS.search(told), _RATE.search(told), _P99.search(told)
+    if number is None or rate is None or p99 is None or "Non-2xx" in told:
+        raise RuntimeError(f"wrk {server.url}{use}: {told}")
+    return Result(float(rate[1]), float(p99[1]) * _IN_MS[p99[2]], used / int(number[1]))
 
 
 def measure(
-    servers: tuple[str, str], use: str, rounds: int, seconds: int
+    servers: tuple[Server, Server], use: str, rounds: int, seconds: int
 ) -> list[tuple[Result, Result]]:
     """Pairs of what wrk says, close in time; the servers take turns at being first."""
     pairs = []
     for turn in range(rounds):
         first, second = servers if turn % 2 else servers[::-1]
-        pair = wrk(first + use, seconds), wrk(second + use, seconds)
+        pair = wrk(first, use, seconds), wrk(second, use, seconds)
         pairs.append(pair if turn % 2 else pair[::-1])
     return pairs
 
 
-def row(pairs: list[tuple[Result, Result]]) -> list[str]:
-    """Medians of both servers and of their ratio: for the rate, then the percentile."""
-    cells = []
-    for which, digits in ((0, 0), (1, 2)):
+def summary(pairs: list[tuple[Result, Result]]) -> dict[str, list[str]]:
+    """For each number: both servers' medians, and the median of their ratio."""
+    rows: dict[str, list[str]] = {}
+    for which, name in enumerate(("requests/s", "p99, ms", "CPU us/request")):
         values = [(without[which], with_it[which]) for without, with_it in pairs]
-        cells += [
-            f"{statistics.median(each):.{digits}f}"
-            for each in zip(*values, strict=True)
-        ]
+        medians = [statistics.median(each) for each in zip(*values, strict=True)]
         ratio = statistics.median(with_it / without for without, with_it in values)
-        cells.append(f"{ratio:.3f}")
-    return cells
+        rows[name] = [f"{medians[0]:.2f}", f"{medians[1]:.2f}", f"{ratio:.3f}"]
+    return rows
 
 
 def main(argv: list[str]) -> None:
@@ -128,15 +146,14 @@ def main(argv: list[str]) -> None:
     options = parser.parse_args(argv)
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing (Debian: apt install wrk)")
-    workers = options.worker_class
-    with gunicorn("bare", workers) as without, gunicorn("wrapped", workers) as with_it:
-        rows = {
-            use: row(measure((without, with_it), use, options.rounds, options.seconds))
-            for use in USES
-        }
-    columns = ("req/s", "wrapped", "ratio", "p99 ms", "wrapped", "ratio")
+    kind = options.worker_class
+    rows: dict[str, list[str]] = {}
+    with gunicorn("bare", kind) as without, gunicorn("wrapped", kind) as with_it:
+        for use in USES:
+            pairs = measure((without, with_it), use, options.rounds, options.seconds)
+            rows |= {f"{use}: {name}": row for name, row in summary(pairs).items()}
     print(environment())
-    print(table(f"gunicorn, one {workers} worker", columns, rows))
+    print(table(f"gunicorn, one {kind} worker", ("bare", "wrapped", "ratio"), rows))
 
 
 if __name__ == "__main__":

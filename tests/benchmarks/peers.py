@@ -35,7 +35,11 @@ ENVIRON: dict[str, Any] = {
     "SERVER_NAME": "localhost",
     "SERVER_PORT": "443",
     "SERVER_PROTOCOL": "HTTP/1.1",
+    "REMOTE_ADDR": "127.0.0.1",
     "HTTP_HOST": "localhost",
+    "HTTP_USER_AGENT": "benchmark",
+    "HTTP_ACCEPT": "*/*",
+    "wsgi.version": (1, 0),
     "wsgi.url_scheme": "https",
     "wsgi.input": io.BytesIO(),
 }
