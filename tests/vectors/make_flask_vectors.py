@@ -64,7 +64,7 @@ def vectors() -> Iterator[dict[str, object]]:
         app.secret_key = key
         signer = SecureCookieSessionInterface().get_signing_serializer(app)
         assert signer is not None
-        with app.app_context(), mock.patch("time.time", lambda: TIME):
+        with app.app_context(), mock.patch("time.time", return_value=TIME):
             token = str(signer.dumps(data))
             again = signer.loads(token)
             text = signer.serializer.dumps(data)

@@ -1,0 +1,549 @@
+"""Every type comes back as what it was, or is refused by its path."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import Markup
+from support import KEY
+from values import assert_same, sessions, values
+
+from cookiesession import (
+    FLASK,
+    ConfigError,
+    CookieOptions,
+    EncryptedFormat,
+    JSONTag,
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    SignedFormat,
+    TaggedJSONSerializer,
+)
+
+UTC = dt.timezone.utc
+ODD = dt.timezone(dt.timedelta(hours=5, minutes=45, seconds=7))
+MOMENT = dt.datetime(2024, 1, 2, 3, 4, 5)
+DEFAULT, FLASKS = TaggedJSONSerializer(), FLASK.serializer
+
+REFUSED = object()
+SAME = object()
+# One value of every type, and what Flask's format makes of it.
+TYPES: dict[str, tuple[Any, Any]] = {
+    "None": (None, SAME),
+    "bool": (True, SAME),
+    "int": (-(10**4299), SAME),
+    "float": (1e-7, SAME),
+    "infinity": (float("inf"), SAME),
+    "minus zero": (-0.0, SAME),
+    "str": ("\u00fc\U0001f600\0 \u2028", SAME),
+    "bytes": (b"\0\xff", SAME),
+    "list": ([1, [2]], SAME),
+    "tuple": ((1, (2, [()])), SAME),
+    "dict": ({"a": {"b": {}}}, SAME),
+    "dict like a tag": ({" t": [1]}, SAME),
+    "dict like the escape": ({" di": {" t__": (1,)}}, SAME),
+    "dict like a tag of nobody": ({" x": {" ": 1}}, SAME),
+    "set": ({1, "a", (2,)}, REFUSED),
+    "frozenset": (frozenset({frozenset({1})}), REFUSED),
+    "datetime, naive": (MOMENT, MOMENT.replace(tzinfo=UTC)),
+    "datetime, UTC": (MOMENT.replace(tzinfo=UTC), SAME),
+    "datetime, offset": (
+        MOMENT.replace(tzinfo=ODD),
+        MOMENT.replace(tzinfo=ODD).astimezone(UTC),
+    ),
+    "datetime, microseconds": (
+        MOMENT.replace(microsecond=6, tzinfo=UTC),
+        MOMENT.replace(tzinfo=UTC),
+    ),
+    "date": (dt.date(2024, 1, 2), REFUSED),
+    "time": (dt.time(3, 4, 5, 6), REFUSED),
+    "time, offset": (dt.time(3, 4, tzinfo=ODD), REFUSED),
+    "timedelta": (dt.timedelta(days=-3, microseconds=1), REFUSED),
+    "Decimal": (Decimal("1.10"), REFUSED),
+    "UUID": (UUID(int=5), SAME),
+    "Markup": (Markup("<b>\u00fc</b>"), SAME),
+}
+FORMATS = {
+    "signed": SignedFormat(),
+    "encrypted": EncryptedFormat(),
+    "flask": FLASK,
+}
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Role(str, enum.Enum):
+    ADMIN = "admin"
+
+
+@dataclass
+class Item:
+    price: int
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Html:
+    def __html__(self) -> str:
+        return "<b>"
+
+
+class NoOffset(dt.tzinfo):
+    def utcoffset(self, _: dt.datetime | None) -> None:
+        return None
+
+
+Point = namedtuple("Point", "x y")  # noqa: PYI024
+UNSTORABLE: dict[str, Any] = {
+    "namedtuple": Point(1, 2),
+    "enum": Color.RED,
+    "IntEnum": Level.LOW,
+    "str enum": Role.ADMIN,
+    "dataclass": Item(1),
+    "OrderedDict": OrderedDict(a=1),
+    "str subclass": Text("a"),
+    "bytearray": bytearray(b"a"),
+    "complex": 1j,
+    "range": range(3),
+    "object": object(),
+    "class": int,
+    "with __html__": Html(),
+    "a dict with an int key": {1: "a"},
+    "a dict with a None key": {None: "a"},
+    "a dict with a str subclass as key": {Text("a"): 1},
+    "half a surrogate pair": "\ud800",
+    "half a surrogate pair in Markup": Markup("\udfff"),
+    "half a surrogate pair in a key": {"\udc00": 1},
+    "4,301 digits": 10**4300,
+    "minus 4,301 digits": -(10**4300),
+}
+ONLY_OURS: dict[str, Any] = {
+    "a time zone without an offset": MOMENT.replace(tzinfo=NoOffset()),
+    "a time of such a zone": dt.time(
+        1, tzinfo=ODD.__class__(dt.timedelta(hours=1))
+    ).replace(tzinfo=NoOffset()),
+}
+NOT_FLASKS: dict[str, Any] = {
+    **{name: value for name, (value, flask) in TYPES.items() if flask is REFUSED},
+    "a year of one digit": dt.datetime(1, 1, 1),
+    "a year of two digits": dt.datetime(99, 12, 31),
+    "before year 1 in UTC": dt.datetime(1, 1, 1, tzinfo=ODD),
+    "after year 9999 in UTC": dt.datetime(
+        9999, 12, 31, 23, tzinfo=dt.timezone(-ODD.utcoffset(None))
+    ),
+}
+
+
+def nested(depth: int, box: Any = list) -> Any:
+    """Boxes within boxes; *depth* of them."""
+    value: Any = "x"
+    for _ in range(depth):
+        value = {"a": value} if box is dict else box([value])
+    return value
+
+
+def session_of(**options: Any) -> SecureCookieSession:
+    session = SecureCookieSessionInterface(KEY, **options).open_session({})
+    assert isinstance(session, SecureCookieSession)
+    return session
+
+
+# -- what can be stored -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize(("value", "in_flask"), TYPES.values(), ids=TYPES)
+def test_a_type_comes_back_as_it_was(
+    value: Any, in_flask: Any, format: SignedFormat
+) -> None:
+    interface = SecureCookieSessionInterface(
+        KEY, format=format, cookie=CookieOptions(max_size=10_000)
+    )
+    wanted = in_flask if format is FLASK and in_flask is not SAME else value
+    if wanted is REFUSED:
+        with pytest.raises(TypeError, match="cannot be stored in Flask's format"):
+            interface.make_cookie({"key": value})
+        return
+    assert_same(
+        interface.read_cookie(interface.make_cookie({"key": value})), {"key": wanted}
+    )
+
+
+@given(sessions())
+def test_whatever_is_stored_comes_back_equal_in_value_type_and_repr(
+    data: dict[str, Any],
+) -> None:
+    text = DEFAULT.dumps(data)
+
+    assert text.isascii()
+    assert_same(DEFAULT.loads(text), data)
+    assert DEFAULT.dumps(DEFAULT.loads(text)) == text
+
+
+def test_not_a_number_is_stored() -> None:
+    data = {
+        "float": float("nan"),
+        "decimal": Decimal("NaN"),
+        "signals": Decimal("sNaN"),
+    }
+
+    assert repr(DEFAULT.loads(DEFAULT.dumps(data))) == repr(data)
+
+
+@given(st.lists(st.integers() | st.dates(), unique=True))
+def test_a_set_is_written_in_one_order_however_it_was_built(items: list[Any]) -> None:
+    backwards = items[::-1]
+
+    assert DEFAULT.dumps({"a": set(backwards)}) == DEFAULT.dumps({"a": set(items)})
+
+
+def test_of_a_time_zone_the_offset_is_kept_and_fold_is_not() -> None:
+    named = dt.timezone(dt.timedelta(hours=1), "CET")
+    data = {"at": MOMENT.replace(tzinfo=named, fold=1), "t": dt.time(1, fold=1)}
+
+    found = DEFAULT.loads(DEFAULT.dumps(data))
+
+    assert found == data
+    assert found["at"].tzname() == "UTC+01:00"
+    assert found["at"].fold == found["t"].fold == 0
+
+
+@given(values())
+def test_a_dict_that_looks_like_a_tag_is_not_taken_for_one(value: Any) -> None:
+    for key in (" t", " di", " b", " m", " u", " d", " s", " x", " ", "  "):
+        data = {"a": {key: value}, key: value}
+
+        assert_same(DEFAULT.loads(DEFAULT.dumps(data)), data)
+        assert_same(DEFAULT.loads(DEFAULT.dumps({key: value})), {key: value})
+
+
+@pytest.mark.parametrize("serializer", [DEFAULT, FLASKS], ids=["default", "flask"])
+@pytest.mark.parametrize("box", [list, tuple, dict])
+@pytest.mark.parametrize("leaf", ["x", "\U0001f600"])
+def test_64_levels_are_stored_and_no_more(
+    serializer: TaggedJSONSerializer, box: Any, leaf: str
+) -> None:
+    deepest = nested(62, box), leaf
+    data = {"a": list(deepest)}
+
+    assert_same(serializer.loads(serializer.dumps(data)), data)
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        serializer.dumps({"a": [data["a"]]})
+
+
+def test_a_value_that_holds_itself_is_refused() -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        session_of()["a"] = itself
+
+
+# -- what cannot --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", UNSTORABLE.values(), ids=UNSTORABLE)
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+def test_what_cannot_be_stored_is_refused_where_it_is_assigned(
+    value: Any, format: SignedFormat
+) -> None:
+    session = session_of(format=format)
+
+    with pytest.raises(TypeError, match=r"^cart\[2\]\.price"):
+        session["cart"] = [1, 2, {"price": value}]
+    with pytest.raises(TypeError, match=r"^price"):
+        session["price"] = value
+    assert dict(session) == {}
+
+
+@pytest.mark.parametrize("value", UNSTORABLE.values(), ids=UNSTORABLE)
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+def test_what_cannot_be_stored_is_refused_at_the_save_where_it_was_put_inside(
+    value: Any, format: SignedFormat
+) -> None:
+    interface = SecureCookieSessionInterface(KEY, format=format)
+    session = interface.open_session({})
+    assert session is not None
+    session["cart"] = [1, 2, {}]
+    session["cart"][2]["price"] = value
+
+    with pytest.raises(TypeError, match=r"^cart\[2\]\.price"):
+        interface.save_session({}, session, "200 OK", [])
+
+
+@pytest.mark.parametrize("value", NOT_FLASKS.values(), ids=NOT_FLASKS)
+def test_flasks_format_stores_flasks_types_only(value: Any) -> None:
+    session = session_of(format=FLASK)
+
+    with pytest.raises(TypeError, match=r"^cart\[2\]\.price: "):
+        session["cart"] = [1, 2, {"price": value}]
+
+
+@pytest.mark.parametrize("value", ONLY_OURS.values(), ids=ONLY_OURS)
+def test_a_time_zone_that_knows_no_offset_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"^when: a time zone without an offset"):
+        session_of()["when"] = value
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        ({"a": object()}, "a"),
+        ({"a b": object()}, "a b"),
+        ({"a": {"b c": object()}}, "a['b c']"),
+        ({"a": [[object()]]}, "a[0][0]"),
+        ({"a": (1, object())}, "a[1]"),
+        ({"a": {1: 2}}, "a[1]"),
+        ({"a": {(1, 2): 2}}, "a[tuple]"),
+        ({"a": {"class": object()}}, "a.class"),
+        ({"a": {"\ud800": 1}}, "a['\\ud800']"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_the_path_is_spelled_as_python_would(data: dict[str, Any], path: str) -> None:
+    with pytest.raises(TypeError, match=f"^{re.escape(path)}: "):
+        DEFAULT.dumps(data)
+
+
+@pytest.mark.parametrize("key", [1, None, b"a", ("a",), Text("a"), "\ud800"])
+def test_a_session_key_is_a_str(key: Any) -> None:
+    with pytest.raises(TypeError):
+        session_of()[key] = 1
+
+
+def test_an_error_does_not_tell_the_value() -> None:
+    with pytest.raises(TypeError) as caught:
+        session_of()["card"] = {"4111111111111111"}, Text("4111111111111111")
+
+    assert "4111" not in str(caught.value)
+
+
+# -- reading what nobody wrote --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "[]",
+        "null",
+        "{",
+        "{}x",
+        " {}",
+        "{} ",
+        '{"a":{" x":1}}',
+        '{"a":{" ":1}}',
+        '{" t":[1]}',
+        '{"a":{" t":"ab"}}',
+        '{"a":{" t":{"a":1}}}',
+        '{"a":{" b":"AP8"}}',
+        '{"a":{" b":"A\\u00e4=="}}',
+        '{"a":{" b":"AP 8="}}',
+        '{"a":{" b":1}}',
+        '{"a":{" m":1}}',
+        '{"a":{" u":"x"}}',
+        '{"a":{" d":"yesterday"}}',
+        '{"a":{" d":null}}',
+        '{"a":"\\ud800"}',
+        '{"a":"\\UD800"}',
+        '{"a":{" m":"\\uDC00"}}',
+        '{"\\udc00":1}',
+        '{"a":' + "1" * 4301 + "}",
+        '{"a":' + "[" * 64 + "]" * 64 + "}",
+        '{"a":' + '{" t":[' * 64 + "]}" * 64 + "}",
+        '{"a":' + "[" * 30_000 + "]" * 30_000 + "}",
+        '{"a":"' + "a" * 65_536 + '"}',
+    ],
+    ids=lambda text: text[:24] or "nothing",
+)
+@pytest.mark.parametrize("serializer", [DEFAULT, FLASKS], ids=["default", "flask"])
+def test_what_nobody_wrote_is_not_read(
+    text: str, serializer: TaggedJSONSerializer
+) -> None:
+    if serializer is FLASKS and text in ('{"a":{" x":1}}', '{"a":{" ":1}}'):
+        assert serializer.loads(text)["a"]  # no tag of Flask's is not a tag
+        return
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        serializer.loads(text)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        '{" di":1}',
+        '{" di":[" t"]}',
+        '{" di":["t",1]}',
+        '{" di":[1,1]}',
+        '{" di":" x"}',
+        '{" di":{" t":1," u":2}}',
+        '{" s":[[1]]}',
+        '{" s":"ab"}',
+        '{" fs":[{"a":1}]}',
+        '{" n":"one"}',
+        '{" n":1}',
+        '{" date":"2024-13-01"}',
+        '{" time":"25:00"}',
+        '{" delta":["a"]}',
+        '{" delta":[1e300]}',
+        '{" delta":{"days":1}}',
+        '{" d":"Tue, 02 Jan 2024 03:04:05 GMT"}',
+    ],
+)
+def test_a_tag_that_stores_something_else_is_not_read(stored: str) -> None:
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        DEFAULT.loads(f'{{"a":{stored}}}')
+
+
+@pytest.mark.parametrize(
+    "stored", ['{" di":{}}', '{" di":[]}', '{" di":{"a":1,"b":2}}']
+)
+def test_a_bad_escape_of_flasks_is_not_read(stored: str) -> None:
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        FLASKS.loads(f'{{"a":{stored}}}')
+
+
+def test_json_of_65_536_bytes_is_read() -> None:
+    text = '{"a":"' + "a" * (65_536 - 8) + '"}'
+
+    assert len(DEFAULT.loads(text)["a"]) == 65_528
+
+
+# -- an application's own types -----------------------------------------------------
+
+
+class ItemTag(JSONTag):
+    key = " item"
+
+    def check(self, value: Any) -> bool:
+        return type(value) is Item
+
+    def to_json(self, value: Any) -> Any:
+        return (value.price, MOMENT)  # anything that a session can store
+
+    def to_python(self, stored: Any) -> Any:
+        price, _ = stored
+        return Item(price)
+
+
+class GreedyTag(ItemTag):
+    """Says that every value is its own."""
+
+    def check(self, value: Any) -> bool:
+        return True
+
+
+class Tree:
+    def __init__(self, *branches: Tree) -> None:
+        self.branches = list(branches)
+
+
+class TreeTag(JSONTag):
+    key = " tree"
+
+    def check(self, value: Any) -> bool:
+        return type(value) is Tree
+
+    def to_json(self, value: Any) -> Any:
+        return value.branches
+
+    def to_python(self, stored: Any) -> Any:
+        return Tree(*stored)
+
+
+def test_an_application_can_add_a_type_of_its_own() -> None:
+    interface = SecureCookieSessionInterface(
+        KEY, format=SignedFormat(serializer=TaggedJSONSerializer(tags=[ItemTag()]))
+    )
+
+    cookie = interface.make_cookie({"cart": [Item(3), (Item(4),)]})
+
+    assert interface.read_cookie(cookie) == {"cart": [Item(3), (Item(4),)]}
+
+
+@given(sessions())
+def test_no_stored_session_changes_its_meaning_by_a_new_tag(
+    data: dict[str, Any],
+) -> None:
+    after = TaggedJSONSerializer(tags=[GreedyTag(), TreeTag()])
+    text = DEFAULT.dumps(data)
+
+    assert after.dumps(data) == text
+    assert_same(after.loads(text), data)
+
+
+def test_a_dict_like_a_tag_that_is_added_later_stays_a_dict() -> None:
+    text = DEFAULT.dumps({"a": {" item": [1, 2]}})
+
+    again = TaggedJSONSerializer(tags=[ItemTag()]).loads(text)
+
+    assert again == {"a": {" item": [1, 2]}}
+
+
+def test_a_tag_that_is_no_longer_there_is_malformed() -> None:
+    text = TaggedJSONSerializer(tags=[ItemTag()]).dumps({"a": Item(1)})
+
+    with pytest.raises(KeyError):
+        DEFAULT.loads(text)
+
+
+@pytest.mark.parametrize("start", [0, 1], ids=["even", "odd"])
+def test_a_recursive_type_keeps_the_limit_of_depth(start: int) -> None:
+    serializer = TaggedJSONSerializer(tags=[TreeTag()])
+    tree = Tree()
+    for _ in range(2000):
+        tree = Tree(tree)
+    value: Any = tree
+    for _ in range(start):
+        value = [value]
+
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        serializer.dumps({"a": value})
+
+
+class _NoKey(ItemTag):
+    key = None  # type: ignore[assignment]
+
+
+def tag_with(key: str) -> JSONTag:
+    tag = ItemTag()
+    tag.key = key
+    return tag
+
+
+@pytest.mark.parametrize(
+    ("tags", "fault"),
+    [
+        ([ItemTag], "must be instances of JSONTag"),
+        (["item"], "must be instances of JSONTag"),
+        ([_NoKey()], "must be instances of JSONTag"),
+        ([tag_with("item")], "must be a space and a name"),
+        ([tag_with(" ")], "must be a space and a name"),
+        ([tag_with("")], "must be a space and a name"),
+        ([tag_with(" t")], "is taken"),
+        ([tag_with(" di")], "is taken"),
+        ([ItemTag(), ItemTag()], "is taken"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else None,
+)
+def test_a_tag_without_a_usable_key_is_a_config_error(tags: Any, fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        TaggedJSONSerializer(tags=tags)
