@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from support import KEY, OLD_KEY, ROOT
+from support import KEY, ROOT
 
 import cookiesession
 from cookiesession import SecureCookieSessionInterface, TaggedJSONSerializer
@@ -23,7 +23,6 @@ from cookiesession.tokens import Rejection
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"(?ms)^## (.*?)$(.*?)(?=^## |\Z)", README))
-ENVIRONMENT = {"SECRET_KEY": KEY, "OLD_SECRET_KEY": OLD_KEY}
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -31,17 +30,14 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[pytest.MonkeyPatch]:
-    """The keys of the README, and its files: blocks that begin with a name."""
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A key, and the README's files: blocks that begin with a name."""
+    monkeypatch.setenv("SECRET_KEY", KEY)
     files = [b for b in blocks(README, "python") if re.match(r"# \w+\.py\n", b)]
     for block in files:
         (tmp_path / block.split()[1]).write_text(block, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield monkeypatch
+    yield
     for block in files:
         sys.modules.pop(block.split()[1].removesuffix(".py"), None)
 
@@ -115,7 +111,7 @@ def test_the_command_line_prints_what_is_shown() -> None:
     cookie = SecureCookieSessionInterface(KEY).make_cookie({"user_id": 1})
     done = subprocess.run(
         ["sh", "-c", command],
-        env={**ENVIRONMENT, "COOKIE": cookie},
+        env={"SECRET_KEY": KEY, "COOKIE": cookie},
         capture_output=True,
         encoding="utf-8",
         timeout=60,
@@ -133,6 +129,18 @@ def test_the_ten_lines_are_ten_at_most_and_count() -> None:
     session = namespace["interface"].open_session({})
     assert session is not None
     assert session.get("visits") is None
+
+
+def test_the_tag_and_the_interface_of_ones_own_work() -> None:
+    names = run("Every option")
+    interface = SecureCookieSessionInterface(KEY, format=names["format"])
+    share = {"share": names["Fraction"](1, 3)}
+    assert interface.read_cookie(interface.make_cookie(share)) == share
+    per_user = names["PerUser"]()
+    per_user.open_session({"REMOTE_USER": "ada"})["seen"] = True
+    assert per_user.open_session({"REMOTE_USER": "ada"}) == {"seen": True}
+    assert per_user.open_session({"REMOTE_USER": "bob"}) == {}
+    assert per_user.open_session({}) is None
 
 
 @pytest.mark.usefixtures("environment")
