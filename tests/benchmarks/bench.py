@@ -128,7 +128,7 @@ def run(
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="us and the floors alone")
     parser.add_argument("--rounds", type=int, help="more are steadier (default: 250)")
     parser.add_argument(

@@ -79,19 +79,18 @@ def gunicorn(app: str, kind: str) -> Iterator[Server]:
         [*command, f"--worker-class={kind}"],
         cwd=Path(__file__).parent,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     assert process.stderr is not None
     said = ""
     try:
         for line in process.stderr:  # it ends when the process does
             said += line
-            if worker := _WORKER.search(line):
-                break
-        url = _LISTENING.search(said)
-        if url is None or worker is None:
-            raise RuntimeError(f"gunicorn did not start: {said}")
-        yield Server(url[1], int(worker[1]))
+            url, worker = _LISTENING.search(said), _WORKER.search(said)
+            if url and worker:
+                yield Server(url[1], int(worker[1]))
+                return
+        raise RuntimeError(f"gunicorn did not start: {said}")
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -105,7 +104,7 @@ def wrk(server: Server, use: str, seconds: int) -> Result:
     told = subprocess.run(
         [*command, "-H", f"Cookie: {cookie}", server.url + use],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
     ).stdout
     used = server.used() - before
@@ -139,7 +138,7 @@ def summary(pairs: list[tuple[Result, Result]]) -> dict[str, list[str]]:
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=int, default=2, help="of one load")
     parser.add_argument("--worker-class", default="sync")

@@ -90,8 +90,9 @@ def wsgi_request(app: WSGIApp) -> Request:
         body = app(environ_with(cookie), start_response)
         for _ in body:
             pass
-        if hasattr(body, "close"):
-            body.close()
+        close = getattr(body, "close", None)
+        if close is not None:
+            close()
         return sent[0]
 
     return request

@@ -44,7 +44,7 @@ DIMENSIONS: dict[str, tuple[Callable[[int], Case], tuple[int, ...]]] = {
 
 
 def main(argv: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=400)
     options = parser.parse_args(argv)
     cases = {
