@@ -460,7 +460,7 @@ def test_a_secure_cookie_over_http_warns_once_and_says_what_to_set(
     "host",
     [
         *("localhost", "localhost:8000", "app.localhost:80", "127.0.0.1"),
-        *("127.8.8.8:5000", "[::1]", "[::1]:8000"),
+        *("LocalHost:8000", "127.8.8.8:5000", "[::1]", "[::1]:8000"),
     ],
 )
 def test_browsers_keep_secure_cookies_of_this_machine_so_there_is_no_warning(
@@ -473,6 +473,7 @@ def test_without_a_host_header_the_server_s_name_counts(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert warnings_for(caplog, CookieOptions(), http("", "localhost")) == []
+    assert warnings_for(caplog, CookieOptions(), http("", "::1")) == []
     assert warnings_for(caplog, CookieOptions(), http("", "example.org")) != []
 
 
