@@ -1,4 +1,4 @@
-"""See what a signed-cookie session is: gunicorn --chdir examples page:app
+"""See what a signed-cookie session is: gunicorn --chdir examples --threads 4 page:app
 
 Then open http://localhost:8000, where browsers keep Secure cookies. This is the first
 file to read: first the handlers, one per button, then what the page shows, then its
@@ -7,7 +7,8 @@ looks. An app of your own needs only what ``count`` does, and this:
     app = SessionMiddleware(app, SecureCookieSessionInterface(os.environ["SECRET_KEY"]))
 
 Here the keys live in the memory of one process, so that a button can rotate them: keep
-to one worker, which is gunicorn's default.
+to one worker, which is gunicorn's default. Threads are for browsers, which open more
+connections than they use.
 """
 
 from __future__ import annotations
