@@ -38,6 +38,7 @@ def unfolded(moment: Moment) -> Moment:
 OFFSETS = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23))
 ZONES = st.none() | st.just(UTC) | OFFSETS.map(dt.timezone)
 KEYS = TEXT | st.sampled_from([" t", " di", " b", " d", " m", " s", " t__", " ", ""])
+SESSION_KEYS = KEYS.filter(lambda key: key not in ("_permanent", "_cs"))
 SHARED = st.one_of(
     st.none(),
     st.booleans(),
@@ -82,9 +83,9 @@ def values() -> st.SearchStrategy[Any]:
 
 
 def sessions() -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(KEYS, values(), max_size=4)
+    return st.dictionaries(SESSION_KEYS, values(), max_size=4)
 
 
 def flask_sessions() -> st.SearchStrategy[dict[str, Any]]:
     """Every session that Flask stores without loss."""
-    return st.dictionaries(KEYS, nest(FLASKS), min_size=1, max_size=4)
+    return st.dictionaries(SESSION_KEYS, nest(FLASKS), min_size=1, max_size=4)
