@@ -22,8 +22,9 @@ from typing import Any
 from chart import draw
 from peers import ALL, QUICK, Peer, Request
 from report import environment, report
-from scenarios import SCENARIOS, Scenario, cookie_for, cookie_set, prove
+from scenarios import SCENARIOS, Scenario, cookie_for, cookie_set, cookie_with, prove
 
+WIRE = ("s3", "s4")  # the scenarios whose cookies are weighed
 # Shorter than what a scheduler gives a process at a time, so that most go undisturbed.
 _TURN = 0.001  # seconds that a peer may take before the next one
 
@@ -43,8 +44,6 @@ class Case:
         self._cookie = self.other_cookies + cookie_for(self.peer, self.scenario)
         self._bare = self.peer.bare(self.body)
         self._through = self.peer.through(self.scenario.touch, self.body)
-        sent = cookie_set(self._through(self._cookie))
-        self.wire = len(sent.partition("=")[2])  # bytes
         self._warm_up()
 
     def _warm_up(self) -> None:
@@ -66,6 +65,10 @@ class Case:
         """Microseconds of session cost."""
         return statistics.median(self.costs)
 
+    def wire(self) -> int:
+        """Bytes of the cookie's value that goes out now."""
+        return value_size(cookie_set(self._through(self._cookie)))
+
     def _time(self, request: Request, times: int) -> float:
         """Seconds per request."""
         cookie, clock = self._cookie, self.clock
@@ -85,6 +88,15 @@ def measure(cases: list[Case], rounds: int) -> None:
             case.run()
         gc.collect()
     gc.enable()
+
+
+def value_size(cookie: str) -> int:
+    return len(cookie.partition("=")[2])
+
+
+def first_size(peer: Peer, scenario: Scenario) -> int:
+    """Bytes of the cookie's value when a session is first issued."""
+    return value_size(cookie_with(peer, {**(scenario.data or {}), "n": 2}))
 
 
 def proven(makers: dict[str, Callable[[str], Peer]]) -> tuple[list[Peer], list[str]]:
@@ -117,7 +129,10 @@ def run(
     for case in cases:
         of_peer = costs.setdefault(case.body, {}).setdefault(case.peer.name, {})
         of_peer[case.scenario.name] = case.cost
-        wire.setdefault(case.peer.name, {})[case.scenario.name] = case.wire
+        if case.scenario.name in WIRE:
+            sizes = wire.setdefault(case.peer.name, {})
+            sizes[f"{case.scenario.name} new"] = first_size(case.peer, case.scenario)
+            sizes[f"{case.scenario.name} old"] = case.wire()
     return {
         "environment": environment(),
         "scenarios": {scenario.name: scenario.says for scenario in SCENARIOS},
