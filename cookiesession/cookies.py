@@ -45,19 +45,12 @@ def find_cookies(header: str, name: str) -> list[str]:
     :param header: The header as the server gives it, bytes read as Latin-1.
     """
     found: list[str] = []
-    if name not in header:
-        return found
     for pair in header.split(";"):
         if name in pair:
             key, equals, value = pair.partition("=")
             if equals and key.strip(" \t") == name:
                 found.append(value.strip(" \t"))
     return found
-
-
-def is_cookie_of(set_cookie: str, name: str) -> bool:
-    """Whether a Set-Cookie header's value sets the cookie *name*."""
-    return set_cookie.partition("=")[0].strip(" \t") == name
 
 
 def is_cookie_name(name: object) -> bool:

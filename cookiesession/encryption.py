@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from secrets import token_bytes
 from typing import Any
 
-from itsdangerous.encoding import bytes_to_int
-
 from .tokens import Codec, Format, Malformed, Opened, decode_base64, encode_base64
 
 
@@ -74,11 +72,12 @@ class _EncryptedCodec(Codec):
             plaintext = self._cipher(key).decrypt(nonce, raw[25:], self._associated)
         except self._invalid:
             return None
-        issued, created = bytes_to_int(plaintext[:8]), bytes_to_int(plaintext[8:16])
+        issued = int.from_bytes(plaintext[:8], "big")
+        created = int.from_bytes(plaintext[8:16], "big")
         payload = plaintext[16:].rstrip(b"\0")[:-1]
         if not payload or plaintext[16:] != _pad(payload):
             raise Malformed
-        return self._opened(payload, issued, created)
+        return self.parse(payload, issued, created)
 
     def seal(self, text: str, issued: int, created: int) -> str:
         plaintext = (

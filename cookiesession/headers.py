@@ -30,6 +30,16 @@ def vary_on_cookie(headers: Headers) -> None:
         headers[last] = (name, f"{value}, Cookie" if value.strip() else "Cookie")
 
 
+def without_cookie(headers: Headers, cookie_name: str) -> Headers:
+    """The headers without any Set-Cookie of this cookie."""
+    return [
+        (name, value)
+        for name, value in headers
+        if name.lower() != "set-cookie"
+        or value.partition("=")[0].strip(" \t") != cookie_name
+    ]
+
+
 def is_public(headers: Headers) -> bool:
     return any(
         directive.strip().lower() == "public"
@@ -43,8 +53,11 @@ def is_plain_http(environ: WSGIEnvironment) -> bool:
     """Whether a browser will refuse Secure cookies: not TLS and not this machine."""
     if environ.get("wsgi.url_scheme") == "https":
         return False
-    host = environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")
-    name = host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
+    host = (environ.get("HTTP_HOST") or environ.get("SERVER_NAME", "")).lower()
+    if host.startswith("["):
+        name = host[1:].partition("]")[0]
+    else:
+        name = host.partition(":")[0] if host.count(":") == 1 else host
     if name == "localhost" or name.endswith(".localhost"):
         return False
     try:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from werkzeug.wsgi import ClosingIterator
 
@@ -22,6 +22,7 @@ from .interface import SessionInterface
 from .sessions import SessionMixin
 
 if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger("cookiesession")
@@ -82,10 +83,11 @@ class SessionMiddleware:
         response = _Response(interface, environ, session, start_response)
         body = self.app(environ, response.start)
         try:
-            if response.started:
+            if response.state is WAITING:
+                return response.wait(body)
+            if response.state is STARTED:
                 response.commit()
-                return body
-            return response.wait(body)
+            return body
         except BaseException:
             # "the server or gateway must call that method upon completion of the
             # current request, whether the request was completed normally, or terminated
@@ -118,16 +120,14 @@ class _Response:
     """The response of one request, held back until its session has been saved."""
 
     __slots__ = (
-        "_committed",
         "_environ",
         "_headers",
         "_interface",
         "_session",
         "_start_response",
         "_status",
-        "_waiting",
         "_write",
-        "started",
+        "state",
     )
 
     def __init__(
@@ -141,30 +141,36 @@ class _Response:
         self._environ = environ
         self._session = session
         self._start_response = start_response
-        self.started = self._committed = False
-        self._waiting = True
+        self.state = WAITING
 
     def start(
-        self, status: str, headers: list[tuple[str, str]], *exc_info: Any
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: OptExcInfo | None = None,
     ) -> Callable[[bytes], object]:
         """The ``start_response`` that the app gets."""
-        if self._committed:
+        state = self.state
+        if state is COMMITTED:
             # "if exc_info is provided, and the HTTP headers have already been sent,
             # start_response must raise an error": the server knows.
-            return self._start_response(status, headers, *exc_info)
-        if self.started and not (exc_info and exc_info[0]):
+            again = (exc_info,) if exc_info else ()
+            return self._start_response(status, headers, *again)
+        if state is STARTED and not exc_info:
             raise AssertionError(
                 "start_response was called a second time without exc_info (PEP 3333)"
             )
-        self._status, self._headers = status, headers
-        self.started = True
-        if not self._waiting:
+        self._status = status
+        self._headers = headers
+        self.state = STARTED
+        if state is PASSED:
             self.commit()
         return self.write
 
     def write(self, data: bytes) -> object:
         """The ``write`` that the app gets: "strongly discouraged", but to be there."""
-        self.commit()
+        if self.state is not COMMITTED:
+            self.commit()
         if self._write is None:
             raise RuntimeError(
                 "this server offers no write() (PEP 3333 asks for one): return an"
@@ -173,14 +179,12 @@ class _Response:
         return self._write(data)
 
     def commit(self) -> None:
-        """Save the session and start the response at the server, once."""
-        if self._committed:
-            return
+        """Save the session, and start the response at the server."""
         headers = list(self._headers)  # the app's list may be shared between requests
         self._interface.save_session(
             self._environ, self._session, self._status, headers
         )
-        self._committed = True
+        self.state, self._write = COMMITTED, None
         self._write = self._start_response(self._status, headers)
 
     def wait(self, body: Iterable[bytes]) -> Iterable[bytes]:
@@ -195,9 +199,9 @@ class _Response:
             self._pass_through()
             return body  # a hijacked socket, say: the server knows what to do
         first = list(islice(iterator, 1))
-        if self.started:
+        if self.state is STARTED:
             self.commit()
-        else:
+        elif self.state is WAITING:
             self._pass_through()
         rest = chain(first, iterator)
         close = getattr(body, "close", None)
@@ -205,9 +209,16 @@ class _Response:
 
     def _pass_through(self) -> None:
         """No response was started: it is as on the bare server, now or later."""
-        self._waiting = False
+        self.state = PASSED
         if self._session.modified:
             logger.warning(
                 "the session was changed, but the app has not called start_response:"
                 " unless it still does, the change is lost."
             )
+
+
+# What a response has come to: a word each, compared by identity.
+WAITING = "waiting"  # for the app to call start_response
+STARTED = "started"  # by the app; the server does not know yet
+COMMITTED = "committed"  # the session is saved, the server knows
+PASSED = "passed"  # through to the server without a start

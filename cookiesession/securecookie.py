@@ -9,18 +9,19 @@ session and a word in ``session.rejection``.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import keys
-from .cookies import CookieOptions, find_cookies, is_cookie_of
+from .cookies import CookieOptions, find_cookies
 from .errors import ConfigError, SessionTooLarge, SessionUnavailable
-from .headers import Headers, is_plain_http, is_public, vary_on_cookie
+from .headers import Headers, is_plain_http, is_public, vary_on_cookie, without_cookie
 from .interface import SessionInterface
 from .serializer import MAX_JSON
-from .sessions import NullSession, SecureCookieSession, SessionMixin
+from .sessions import NullSession, SecureCookieSession
 from .tokens import Codec, Format, Keyring, Opened, Rejection, SignedFormat, Timeouts
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ logger = logging.getLogger("cookiesession")
 
 # RFC 6265bis, section 5.5: "The RECOMMENDED limit is 400 days in the future."
 _BROWSERS_KEEP = timedelta(days=400)
+_LONGEST = _BROWSERS_KEEP.total_seconds()
 _MAX_LEEWAY = timedelta(minutes=5)
 # The longest token that is looked at, whatever max_size says: what other programs
 # that sign with our key can make a browser keep.
@@ -98,11 +100,11 @@ class SecureCookieSessionInterface(SessionInterface):
         self.permanent = permanent
         self._clock = clock
         self._timeouts = Timeouts(
-            _seconds(idle_timeout), _seconds(absolute_timeout), _seconds(leeway) or 0
+            _seconds(idle_timeout), _seconds(absolute_timeout), _seconds(leeway)
         )
+        self._renew_after = self._timeouts.renew_after
         self._warned: set[str] = set()
         self._problem = _key_problem(key)
-        self._keyrings: dict[str, Keyring] = {}
         if key is None or self._problem is not None:
             logger.error("sessions are not available: %s", self._problem)
             return
@@ -115,11 +117,16 @@ class SecureCookieSessionInterface(SessionInterface):
             bound = [each.bind(secret, name) for secret in (key, *fallbacks)]
             codecs.setdefault(name, []).extend(bound)
         longest = max(cookie.max_size, _MAX_TOKEN)
-        self._keyrings = {
+        keyrings = {
             name: Keyring(each, self._timeouts, longest)
             for name, each in codecs.items()
         }
         self.writer = codecs[cookie.name][0]
+        self._carries_creation = (
+            absolute_timeout is not None or self.writer.serializer.keeps_creation
+        )
+        self._ours = keyrings.pop(cookie.name)
+        self._others = keyrings
 
     def __repr__(self) -> str:
         state = "misconfigured" if self._problem else "ready"
@@ -127,7 +134,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     # -- the interface --------------------------------------------------------------
 
-    def open_session(self, environ: WSGIEnvironment) -> SessionMixin | None:
+    def open_session(self, environ: WSGIEnvironment) -> SecureCookieSession | None:
         if self._problem is not None:
             return None
         return SecureCookieSession(self, environ.get("HTTP_COOKIE", ""))
@@ -135,14 +142,13 @@ class SecureCookieSessionInterface(SessionInterface):
     def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
         return NullSession(self._problem or "the interface opened no session.")
 
-    def save_session(
+    def save_session(  # type: ignore[override]  # it opens no other kind
         self,
         environ: WSGIEnvironment,
-        session: SessionMixin,
+        session: SecureCookieSession,
         status: str,
         headers: Headers,
     ) -> None:
-        assert isinstance(session, SecureCookieSession)
         if session.accessed or session._data is not None:
             cookies = self._cookies_to_set(session, status, headers)
             if cookies or session.accessed:
@@ -164,8 +170,8 @@ class SecureCookieSessionInterface(SessionInterface):
         if self._problem is not None:
             raise SessionUnavailable(f"no session is available: {self._problem}")
         session = SecureCookieSession(self, "")
-        session.update(data)
-        return f"{self.cookie.name}={self._seal(session, self._clock())[0]}"
+        session |= data
+        return f"{self.cookie.name}={self._seal(session)[0]}"
 
     def read_cookie(self, header: str) -> dict[str, Any]:
         """The contents of the session in a Cookie or Set-Cookie header's value.
@@ -186,17 +192,26 @@ class SecureCookieSessionInterface(SessionInterface):
         there is none of ours.
         """
         now = self._clock()
+        values = find_cookies(header, self.cookie.name)
         found: Opened | Rejection | None = None
-        for name, keyring in self._keyrings.items():
-            values = find_cookies(header, name)
-            if values:
-                found = keyring.read(values, int(now))
-                if isinstance(found, Opened) or name == self.cookie.name:
-                    break
-        if isinstance(found, str):
+        if values:
+            found = self._ours.read(values, int(now))
+        elif self._others:
+            found = self._read_others(header, int(now))
+        if type(found) is str:
             level = logging.DEBUG if found.endswith("_expired") else logging.INFO
             logger.log(level, "a session cookie was rejected: %s", found)
         return found, now
+
+    def _read_others(self, header: str, now: int) -> Opened | Rejection | None:
+        found: Opened | Rejection | None = None
+        for name, keyring in self._others.items():
+            values = find_cookies(header, name)
+            if values:
+                found = keyring.read(values, now)
+                if isinstance(found, Opened):
+                    break
+        return found
 
     # -- writing ----------------------------------------------------------------------
 
@@ -204,70 +219,73 @@ class SecureCookieSessionInterface(SessionInterface):
         self, session: SecureCookieSession, status: str, headers: Headers
     ) -> list[str]:
         """The Set-Cookie values that this response owes the session."""
-        data, opened = session._data, session._opened
-        if data is None:
-            return []
-        now = self._clock()
-        saves = not status.startswith("5")
-        came = opened is not None or session._rejection is not None
         if session._cleared or session._forced or session._differs():
-            if data and saves:
-                ours = self.cookie.set_cookie(*self._seal(session, now))
-            elif came and (not data or session._cleared):
-                # A logout always holds: also in a response that fails, and also where
-                # the new session that clear() began cannot be saved by it.
-                ours = self.cookie.delete_cookie()
-            else:
-                return []
-        elif data and saves and self._is_reissue_due(session, now, headers):
-            try:
-                ours = self.cookie.set_cookie(*self._seal(session, now))
-            except (SessionTooLarge, TypeError):
-                # Nobody asked for a change: the session goes on as it came.
-                self._warn_once(
-                    "a session could not be issued again: it has become too large, or"
-                    " the format cannot store all of it. The old cookie is kept."
-                )
-                return []
+            ours = self._save(session, status)
+        elif session._opened is not None and self._is_reissue_due(session, headers):
+            ours = self._reissue(session, status)
         else:
+            return []
+        if ours is None:
             return []
         # The cookie of another name that the session came from, or that would be looked
         # at once ours is gone: no logout may be undone by it.
         return [ours] + [
             self.cookie.delete_cookie(name)
-            for name in self._keyrings
-            if name != self.cookie.name and find_cookies(session._header, name)
+            for name in self._others
+            if find_cookies(session._header, name)
         ]
 
-    def _is_reissue_due(
-        self, session: SecureCookieSession, now: float, headers: Headers
-    ) -> bool:
+    def _save(self, session: SecureCookieSession, status: str) -> str | None:
+        """The Set-Cookie value for a session that was changed."""
+        fails = status.startswith("5")
+        if session._data and not fails:
+            return self.cookie.set_cookie(*self._seal(session))
+        came = session._opened is not None or session._rejection is not None
+        if came and (not session._data or session._cleared):
+            # A logout always holds: also in a response that fails, and also where the
+            # new session that clear() began cannot be saved by it.
+            return self.cookie.delete_cookie()
+        return None
+
+    def _reissue(self, session: SecureCookieSession, status: str) -> str | None:
+        """The Set-Cookie value for a session that nobody changed."""
+        if not session._data or status.startswith("5"):
+            return None
+        try:
+            return self.cookie.set_cookie(*self._seal(session))
+        except (SessionTooLarge, TypeError):
+            self._warn_once(
+                "a session could not be issued again: it has become too large, or the"
+                " format cannot store all of it. The old cookie is kept."
+            )
+        return None
+
+    def _is_reissue_due(self, session: SecureCookieSession, headers: Headers) -> bool:
         """Whether an unchanged session is to be written again, for time or a new key.
 
         Best effort: old data must not go over a newer session, which a slow response
         would do, and a shared cache must not hand a session to others.
         """
-        opened = session._opened
+        opened, read_at = session._opened, session._loaded_at
+        assert opened is not None
         return (
-            opened is not None
-            and (
+            (
                 opened.codec is not self.writer
-                or self._timeouts.is_renewal_due(opened.issued, int(now))
+                or read_at - opened.issued > self._renew_after
             )
-            and now - session._loaded_at <= _SLOW_RESPONSE
+            and self._clock() - read_at <= _SLOW_RESPONSE
             and not is_public(headers)
         )
 
-    def _seal(self, session: SecureCookieSession, now: float) -> tuple[str, int | None]:
+    def _seal(self, session: SecureCookieSession) -> tuple[str, int | None]:
         """The token for a session, and when the browser is to forget it."""
-        issued = int(now)
-        created = issued if session._created is None else session._created
-        carried = None
-        if created < issued and (
-            self._timeouts.absolute is not None or self.writer.serializer.keeps_creation
-        ):
-            carried = created
-        text = session._render(carried)
+        data, permanent, created = session._data, session._permanent, session._created
+        assert data is not None
+        issued = int(self._clock())
+        if created is None or created > issued:
+            created = issued
+        carried = created if created < issued and self._carries_creation else None
+        text = self.writer.render(data, permanent, carried, plain=session._is_plain())
         if len(text) > MAX_JSON:
             raise self._too_large("JSON of the session", len(text), MAX_JSON, session)
         token = self.writer.seal(text, issued, created)
@@ -276,10 +294,9 @@ class SecureCookieSessionInterface(SessionInterface):
             raise self._too_large(
                 "session cookie's name and value", size, self.cookie.max_size, session
             )
-        if not session.permanent:
+        if not permanent:
             return token, None
-        latest = issued + int(_BROWSERS_KEEP.total_seconds())
-        return token, min(self._timeouts.end(issued, created) or latest, latest)
+        return token, int(min(self._timeouts.end(issued, created), issued + _LONGEST))
 
     def _too_large(
         self, what: str, size: int, limit: int, session: SecureCookieSession
@@ -292,15 +309,13 @@ class SecureCookieSessionInterface(SessionInterface):
     def _add_cookies(
         self, environ: WSGIEnvironment, headers: Headers, cookies: list[str]
     ) -> None:
-        # RFC 6265bis, section 4.1: "Servers SHOULD NOT include more than one Set-Cookie
-        # header field in the same response with the same cookie-name."
-        headers[:] = [
-            (name, value)
-            for name, value in headers
-            if name.lower() != "set-cookie" or not is_cookie_of(value, self.cookie.name)
-        ]
+        names = [name.lower() for name, _ in headers]
+        if "set-cookie" in names:
+            # RFC 6265bis, section 4.1: "Servers SHOULD NOT include more than one
+            # Set-Cookie header field in the same response with the same cookie-name."
+            headers[:] = without_cookie(headers, self.cookie.name)
         headers += [("Set-Cookie", cookie) for cookie in cookies]
-        if not any(name.lower() == "cache-control" for name, _ in headers):
+        if "cache-control" not in names:
             headers.append(("Cache-Control", "private"))
         elif is_public(headers):
             self._warn_once(
@@ -322,8 +337,8 @@ class SecureCookieSessionInterface(SessionInterface):
             logger.warning(message)
 
 
-def _seconds(duration: timedelta | None) -> int | None:
-    return None if duration is None else int(duration.total_seconds())
+def _seconds(duration: timedelta | None) -> float:
+    return math.inf if duration is None else duration.total_seconds()
 
 
 def _key_problem(key: bytes | None) -> str | None:

@@ -203,15 +203,15 @@ class SecureCookieSession(SessionMixin):
         if key in RESERVED:
             raise ValueError(f"the session key {key!r} is reserved for bookkeeping")
         self._keeper.writer.serializer.check(key, value)
-        self._remember(key, data.get(key, _ABSENT))
+        if self._before is None:
+            self._before = {}
+        self._before.setdefault(key, data.get(key, _ABSENT))
         data[key] = value
         if type(value) not in SCALARS or key[:1] == " ":
             self._exposed = True
 
     def __delitem__(self, key: str) -> None:
-        self._remember(key, self._write().pop(key))
-
-    def _remember(self, key: str, value: Any) -> None:
+        value = self._write().pop(key)
         if self._before is None:
             self._before = {}
         self._before.setdefault(key, value)
@@ -263,36 +263,37 @@ class SecureCookieSession(SessionMixin):
 
     def _differs(self) -> bool:
         """Whether the contents differ from what came."""
-        if self._data is None:
-            return False
-        opened = self._opened
-        if opened is None:
-            return bool(self._data)
+        data, opened = self._data, self._opened
+        if data is None or opened is None:
+            return bool(data)
         if self._permanent != opened.permanent:
             return True
-        for key, old in (self._before or {}).items():
-            new = self._data.get(key, _ABSENT)
-            if type(new) is not type(old) or (
-                type(new) in _EQUAL_IS_SAME and new != old
-            ):
-                return True  # for certain, whatever the text would say
-        if self._before is None and not self._exposed:
-            return False
-        reader, created = opened.codec, opened.carried
+        if self._before is None:
+            if not self._exposed:
+                return False
+        else:
+            for key, old in self._before.items():
+                new = data.get(key, _ABSENT)
+                if type(new) is not type(old):
+                    return True
+                if type(new) in _EQUAL_IS_SAME and new != old:
+                    return True  # for certain, whatever the text would say
+        reader = opened.codec
+        created = opened.created if opened.created < opened.issued else None
         try:
-            text = reader.render(self._data, self._permanent, created)
+            text = reader.render(data, self._permanent, created)
         except TypeError:
             return True  # something new, as what came could be stored
         if text == opened.text or (self._before and reader is self._keeper.writer):
             return text != opened.text
         # Perhaps only another program's spelling of JSON: compare like with like.
-        data, permanent, _ = reader.parse(opened.text)
-        return text != reader.render(data, permanent, created)
+        came = reader.parse(opened.text.encode(), opened.issued)
+        return text != reader.render(came.data, came.permanent, created)
 
-    def _render(self, created: int | None) -> str:
-        opened, data = self._opened, self._read()
-        plain = not self._exposed and (opened is None or not may_be_tagged(opened.text))
-        return self._keeper.writer.render(data, self._permanent, created, plain=plain)
+    def _is_plain(self) -> bool:
+        """Whether all values are surely JSON's own, as they came or were checked."""
+        opened = self._opened
+        return not self._exposed and (opened is None or not may_be_tagged(opened.text))
 
 
 class NullSession(SecureCookieSession):

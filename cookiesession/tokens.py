@@ -18,10 +18,9 @@ from abc import ABC, abstractmethod
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from itsdangerous import TimestampSigner
-from itsdangerous.encoding import bytes_to_int, int_to_bytes
+from itsdangerous import Signer
 
 from .cookies import is_cookie_name
 from .errors import ConfigError
@@ -61,14 +60,14 @@ class Malformed(Exception):
     """An authentic token whose content cannot be a session."""
 
 
-class Opened(NamedTuple):
+@dataclass(slots=True)
+class Opened:
     """What an authentic token says; times in Unix seconds."""
 
     data: dict[str, Any]
     text: str  # the JSON as it came
     issued: int
     created: int
-    carried: int | None  # the creation time as the JSON had it
     permanent: bool
     codec: Codec
 
@@ -111,38 +110,30 @@ class Codec(ABC):
             data = {**data, CREATED: created}
         return self.serializer.dumps(data, plain=plain)
 
-    def parse(self, text: str) -> tuple[dict[str, Any], bool, int | None]:
-        """Contents and bookkeeping of what :meth:`render` gave.
+    def parse(self, payload: bytes, issued: int, created: int | None = None) -> Opened:
+        """What an authentic payload, the JSON of a session, says.
 
-        :raises Malformed: For anything else.
+        :param created: The creation time, where it has a place outside the JSON.
+        :raises Malformed: For anything that :meth:`render` cannot have given.
         """
         try:
+            text = payload.decode()
             data = self.serializer.loads(text)
         except Exception:  # noqa: BLE001
             # An application's tag may raise anything, and so may a parser that a
-            # hostile payload drives to its limits. Its message could quote the payload.
-            data = None
-        if data is None:
-            raise Malformed
+            # hostile payload drives to its limits.
+            raise Malformed from None
         permanent = bool(data.pop(PERMANENT, False))
-        if CREATED not in data:
-            return data, permanent, None
-        created = data.pop(CREATED)
-        if type(created) is not int or created < 0:
-            raise Malformed
-        return data, permanent, created
-
-    def _opened(self, payload: bytes, issued: int, created: int | None) -> Opened:
-        try:
-            text = payload.decode()
-        except UnicodeDecodeError:
-            text = ""
-        data, permanent, carried = self.parse(text)
-        if created is None:
-            created = issued if carried is None else carried
-        # Later than the issue only where clocks differ; it must not buy any time.
-        created = min(created, issued)
-        return Opened(data, text, issued, created, carried, permanent, self)
+        if CREATED in data:
+            carried = data.pop(CREATED)
+            if type(carried) is not int or carried < 0:
+                raise Malformed
+            if created is None:
+                created = carried
+        if created is None or created > issued:
+            # Later only where clocks differ; it must not buy any time.
+            created = issued
+        return Opened(data, text, issued, created, permanent, self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,18 +205,25 @@ FLASK = SignedFormat(
 )
 
 
-class _Signer(TimestampSigner):
-    """itsdangerous' signer; the key is derived and hashed once instead of per use."""
+class _Signer(Signer):
+    """itsdangerous' signer, with what depends on the key alone done once.
+
+    HMAC's "intermediate results [...] can be precomputed only once at the time of
+    generation of the key" (RFC 2104, section 4): two hash states, copied for each use.
+    """
 
     def __init__(self, key: bytes, salt: bytes, digest: str) -> None:
         method = getattr(hashlib, digest)
         super().__init__(key, salt, key_derivation="hmac", digest_method=method)
-        self._mac = hmac.new(self.derive_key(), digestmod=method)
+        block = self.derive_key().ljust(method().block_size, b"\0")
+        self._inner = method(bytes(byte ^ 0x36 for byte in block))
+        self._outer = method(bytes(byte ^ 0x5C for byte in block))
 
-    def get_signature(self, value: str | bytes) -> bytes:
-        mac = self._mac.copy()
-        mac.update(value if isinstance(value, bytes) else value.encode())
-        return encode_base64(mac.digest())
+    def get_signature(self, value: bytes) -> bytes:  # type: ignore[override]
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(value)
+        outer.update(inner.digest())
+        return encode_base64(outer.digest())
 
 
 class _SignedCodec(Codec):
@@ -238,16 +236,29 @@ class _SignedCodec(Codec):
         value, _, signature = token.rpartition(b".")
         if not hmac.compare_digest(self._sign(value), signature):
             return None
-        payload, dot, stamp = value.rpartition(b".")
-        seconds = decode_base64(stamp)
-        if not dot or len(seconds) > 8 or seconds[:1] == b"\0":
-            raise Malformed
-        return self._opened(decode_payload(payload), bytes_to_int(seconds), None)
+        payload, _, stamp = value.rpartition(b".")
+        return self.parse(decode_payload(payload), decode_time(stamp))
 
     def seal(self, text: str, issued: int, created: int) -> str:
         payload = encode_payload(text.encode("ascii"), self._compress_from)
-        value = payload + b"." + encode_base64(int_to_bytes(issued))
+        value = payload + b"." + encode_time(issued)
         return (value + b"." + self._sign(value)).decode("ascii")
+
+
+def encode_time(seconds: int) -> bytes:
+    """A timestamp: base64url of the big-endian number, no leading zero bytes."""
+    return encode_base64(seconds.to_bytes((seconds.bit_length() + 7) // 8, "big"))
+
+
+def decode_time(stamp: bytes) -> int:
+    """The seconds of a timestamp.
+
+    :raises Malformed: For more than eight bytes, or leading zero bytes.
+    """
+    seconds = decode_base64(stamp)
+    if len(seconds) > 8 or seconds[:1] == b"\0":
+        raise Malformed
+    return int.from_bytes(seconds, "big")
 
 
 def encode_base64(data: bytes) -> bytes:
@@ -264,7 +275,7 @@ def decode_base64(encoded: bytes) -> bytes:
         decoded = a2b_base64(encoded.translate(_FROM_URL) + b"==")
     except ValueError:
         raise Malformed from None
-    if encode_base64(decoded) != encoded:
+    if b2a_base64(decoded, newline=False).translate(_TO_URL, b"=") != encoded:
         raise Malformed
     return decoded
 
@@ -275,8 +286,8 @@ def encode_payload(text: bytes, compress_from: int) -> bytes:
     :param compress_from: The size in bytes from which on compressing is tried.
     """
     if len(text) >= compress_from:
-        # The window that the text needs, instead of 32 kB whose allocation costs more
-        # than the work. zlib's matches reach 262 bytes less far than its window.
+        # The window that the text needs: allocating the usual 32 kB costs more than the
+        # work. Matches reach 262 bytes less far than the window's size.
         bits = min(max(9, (len(text) + 262).bit_length()), 15)
         compressor = zlib.compressobj(wbits=bits)
         compressed = compressor.compress(text) + compressor.flush()
@@ -304,39 +315,29 @@ def decode_payload(payload: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long a session lives; seconds, ``None`` for no limit."""
+    """How long a session lives; seconds, infinity for no limit."""
 
-    idle: int | None
-    absolute: int | None
-    leeway: int
+    idle: float
+    absolute: float
+    leeway: float
+
+    @property
+    def renew_after(self) -> float:
+        """The age at which a session is written again: half of its idle window."""
+        return self.idle / 2
 
     def fault(self, issued: int, created: int, now: int) -> Rejection | None:
         """Why a session of these times is not valid now."""
-        if issued > now + self.leeway:
-            return "not_yet_valid"
-        if self.idle is not None and now - issued > self.idle:
+        age = now - issued
+        if age > self.idle:
             return "idle_expired"
-        if self.absolute is not None and now - created > self.absolute:
+        if now - created > self.absolute:
             return "absolute_expired"
-        return None
+        return "not_yet_valid" if -age > self.leeway else None
 
-    def is_renewal_due(self, issued: int, now: int) -> bool:
-        """Whether a session is in the second half of its idle window."""
-        return self.idle is not None and (now - issued) * 2 > self.idle
-
-    def end(self, issued: int, created: int) -> int | None:
+    def end(self, issued: int, created: int) -> float:
         """When a session ends that is not used again, in Unix seconds."""
-        ends = []
-        if self.idle is not None:
-            ends.append(issued + self.idle)
-        if self.absolute is not None:
-            ends.append(created + self.absolute)
-        return min(ends, default=None)
-
-
-def _is_token(value: bytes) -> bool:
-    """Whether a value has the shape of a token: the alphabet, and nothing else."""
-    return bool(value) and not value.translate(None, _ALPHABET)
+        return min(issued + self.idle, created + self.absolute)
 
 
 class Keyring:
@@ -349,7 +350,7 @@ class Keyring:
         self._timeouts = timeouts
         self._max_token = max_token
 
-    def read(self, values: Iterable[str], now: int) -> Opened | Rejection:
+    def read(self, values: Sequence[str], now: int) -> Opened | Rejection:
         """The best session among the values of one cookie name, or why there is none.
 
         Of several that verify, the earliest codec wins, then the latest issue: a cookie
@@ -357,28 +358,27 @@ class Keyring:
 
         :param now: The current time in Unix seconds.
         """
-        # What cannot be a token is no candidate, and "?" cannot be part of one.
-        encoded = [value.encode("ascii", "replace") for value in values]
-        tokens = [
-            each for each in encoded if each and not each.translate(None, _ALPHABET)
-        ]
-        if len(tokens) == 1:
-            return self._read(tokens[0], now)
+        # Nothing but ASCII can be a token, and "?" cannot be part of one.
+        if len(values) == 1:
+            return self._read(values[0].encode("ascii", "replace"), now)
+        encoded = [value.encode("ascii", "replace") for value in values if value]
+        tokens = [value for value in encoded if not value.translate(None, _ALPHABET)]
         outcomes = [self._read(token, now) for token in tokens[:MAX_CANDIDATES]]
         opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
         if opened:
             return min(opened, key=lambda o: (self.codecs.index(o.codec), -o.issued))
         reasons = [reason for reason in _MOST_TELLING_FIRST if reason in outcomes]
-        return reasons[0] if reasons else "malformed"
+        return reasons[0] if reasons else "bad_signature"
 
     def _read(self, token: bytes, now: int) -> Opened | Rejection:
         if len(token) > self._max_token:
             return "too_large"
         try:
             for codec in self.codecs:
-                # The first that authenticates is final: what it finds expired or
-                # malformed must not get another chance with the next.
-                if opened := codec.open(token):
+                opened = codec.open(token)
+                if opened is not None:
+                    # The first that authenticates is final: what it finds expired or
+                    # malformed must not get another chance with the next.
                     fault = self._timeouts.fault(opened.issued, opened.created, now)
                     return fault or opened
         except Malformed:
