@@ -124,17 +124,18 @@ def test_ours_is_preferred_to_another_cookie_that_looks_like_a_token(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     other = make({"theirs": True}, cookie=CookieOptions(name="other"))
-    assert inspect(capsys, f"{other}; {make()}")["contents"] == CONTENTS
+    for header in (f"{other}; {make()}", f"{make()}; {other}"):
+        assert inspect(capsys, header)["contents"] == CONTENTS
     report = inspect(capsys, f"{other}; {make()}", "--name", "other")
     assert report["contents"] == {"theirs": True}
 
 
-def test_a_cookie_that_is_no_token_is_malformed(
+def test_a_cookie_that_is_no_token_is_told_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for given in ("garbage", "session=garbage", "session=a.b.c", "sess\xefon.\u20ac.x"):
         report = inspect(capsys, given, status=1)
-        assert (report["verdict"], report["contents"]) == ("malformed", None)
+        assert (report["verdict"], report["contents"]) == ("no_token", None)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +191,13 @@ def test_every_signed_format_is_recognised_and_verified(
     report = inspect(capsys, make(**options))
     assert (report["format"], report["verdict"]) == (name, "valid")
     assert report["contents"] == CONTENTS
+
+
+def test_without_a_key_a_sha1_signature_is_taken_for_flasks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = inspect(capsys, make(format=FLASK, cookie=SESSION))
+    assert (report["format"], report["verdict"]) == ("flask (sha1)", "not_checked")
 
 
 def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
@@ -272,6 +280,8 @@ def test_the_text_says_the_same_to_people(capsys: pytest.CaptureFixture[str]) ->
     assert "2 days, 3:00:0" in out
     assert "of 4096 bytes" in out
     assert "permanent: no" in out
+    main(["inspect", make(clock=lambda: time.time() + 1000)])
+    assert "UTC, in 0:16:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -361,9 +371,15 @@ def test_control_characters_never_reach_the_terminal(
         out = capsys.readouterr().out
         assert out.isascii()
         assert out.replace("\n", "").isprintable()
-    for given in (f"{hostile}=x", f"session={hostile}", hostile):
+    token = make().partition("=")[2]
+    for argv in (
+        [f"{hostile}={token}"],
+        [f"session={hostile}"],
+        [hostile],
+        [token, "--name", hostile],
+    ):
         with pytest.raises(SystemExit):
-            sys.exit(main(["inspect", given]))
+            sys.exit(main(["inspect", *argv]))
         printed = "".join(capsys.readouterr())
         assert printed.replace("\n", "").isprintable()
 
