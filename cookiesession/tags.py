@@ -68,9 +68,11 @@ class Refused(Exception):
     """Why a value of a storable type cannot be stored."""
 
 
-def _from_iso(value: dt.datetime | dt.time) -> str:
-    if value.tzinfo is not None and value.utcoffset() is None:
-        raise Refused("a time zone without an offset at this time")
+def _to_iso(value: dt.datetime | dt.time) -> str:
+    if value.tzinfo is not None:
+        offset = value.utcoffset()
+        if offset is None or offset.microseconds:
+            raise Refused("a time zone without an offset in whole seconds")
     return value.isoformat()
 
 
@@ -107,9 +109,9 @@ _SHARED_RULES = (
 )
 OUR_RULES = (
     *_SHARED_RULES,
-    Rule(" d", dt.datetime, str, _from_iso, dt.datetime.fromisoformat),
+    Rule(" d", dt.datetime, str, _to_iso, dt.datetime.fromisoformat),
     Rule(" date", dt.date, str, dt.date.isoformat, dt.date.fromisoformat),
-    Rule(" time", dt.time, str, _from_iso, dt.time.fromisoformat),
+    Rule(" time", dt.time, str, _to_iso, dt.time.fromisoformat),
     Rule(
         " delta",
         dt.timedelta,
