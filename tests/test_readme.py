@@ -61,15 +61,10 @@ def test_the_code_of_every_section_runs(section: str) -> None:
 
 
 def test_the_options_are_those_of_the_code_with_the_defaults_of_the_code() -> None:
-    table: dict[str, dict[str, str]] = {}
-    for row in re.findall(r"(?m)^\| (.*) \|$", SECTIONS["Every option"])[1:]:
-        name, default, _ = re.split(r" *\| *", row)
-        if name.startswith("**"):
-            options = table[name.strip("*")] = {}
-        else:
-            options[name.strip("`")] = default.strip("`")
-    assert len(table) == 5
-    for name, options in table.items():
+    groups = re.split(r"(?m)^\| \*\*(\w+)\*\* .*$", SECTIONS["Every option"])[1:]
+    assert len(groups) == 5 * 2
+    for name, rows in zip(groups[::2], groups[1::2], strict=True):
+        options = dict(re.findall(r"(?m)^\| `(\w+)` \| `?(.*?)`? \| .* \|$", rows))
         parameters = inspect.signature(getattr(cookiesession, name)).parameters
         assert list(options) == list(parameters), name
         for option, text in options.items():

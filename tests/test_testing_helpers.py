@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import urllib.request
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from http.cookiejar import CookieJar
@@ -13,6 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
 from support import KEY, Clock
+from webtest import TestApp
 from werkzeug.test import Client
 
 from cookiesession import (
@@ -21,10 +21,6 @@ from cookiesession import (
     SessionMiddleware,
     get_session,
 )
-
-with warnings.catch_warnings():
-    warnings.filterwarnings("ignore", "'cgi' is deprecated", DeprecationWarning)
-    from webtest import TestApp
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -45,7 +41,7 @@ app = SessionMiddleware(visits, interface)
 
 
 class QuietHandler(WSGIRequestHandler):
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
