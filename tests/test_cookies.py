@@ -136,6 +136,10 @@ def test_a_name_without_a_value_is_no_cookie_of_ours() -> None:
     assert find_cookies(f"{NAME}=", NAME) == [""]
 
 
+def test_a_name_of_another_case_is_not_ours_whatever_its_value() -> None:
+    assert find_cookies(f"{NAME.upper()}={NAME}", NAME) == []
+
+
 def test_the_name_of_an_empty_header_is_not_found() -> None:
     assert find_cookies("", NAME) == []
     assert find_cookies("a", "a") == []
