@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cookiesession")
 
-
 # RFC 6265bis, section 5.5: "The RECOMMENDED limit is 400 days in the future."
 _BROWSERS_KEEP = timedelta(days=400)
 _LONGEST = _BROWSERS_KEEP.total_seconds()
@@ -109,8 +108,11 @@ class SecureCookieSessionInterface(SessionInterface):
             logger.error("sessions are not available: %s", self._problem)
             return
         if min(map(len, (key, *fallbacks))) < keys.GOOD_BYTES:
-            logger.warning("a session key has fewer than %d bytes. %s",
-                           keys.GOOD_BYTES, keys.REMEDY)  # fmt: skip
+            logger.warning(
+                "a session key has fewer than %d bytes. %s",
+                keys.GOOD_BYTES,
+                keys.REMEDY,
+            )
         codecs: dict[str, list[Codec]] = {}
         for each in (format, *accepted):
             name = each.cookie_name or cookie.name
@@ -199,8 +201,8 @@ class SecureCookieSessionInterface(SessionInterface):
         elif self._others:
             found = self._read_others(header, int(now))
         if type(found) is str:
-            level = logging.DEBUG if found.endswith("_expired") else logging.INFO
-            logger.log(level, "a session cookie was rejected: %s", found)
+            log = logger.debug if found.endswith("_expired") else logger.info
+            log("a session cookie was rejected: %s", found)
         return found, now
 
     def _read_others(self, header: str, now: int) -> Opened | Rejection | None:
@@ -219,10 +221,14 @@ class SecureCookieSessionInterface(SessionInterface):
         self, session: SecureCookieSession, status: str, headers: Headers
     ) -> list[str]:
         """The Set-Cookie values that this response owes the session."""
+        opened = session._opened
         if session._cleared or session._forced or session._differs():
             ours = self._save(session, status)
-        elif session._opened is not None and self._is_reissue_due(session, headers):
-            ours = self._reissue(session, status)
+        elif opened is not None and (
+            opened.codec is not self.writer
+            or session._loaded_at - opened.issued > self._renew_after
+        ):
+            ours = self._reissue(session, status, headers)
         else:
             return []
         if ours is None:
@@ -247,9 +253,16 @@ class SecureCookieSessionInterface(SessionInterface):
             return self.cookie.delete_cookie()
         return None
 
-    def _reissue(self, session: SecureCookieSession, status: str) -> str | None:
-        """The Set-Cookie value for a session that nobody changed."""
-        if not session._data or status.startswith("5"):
+    def _reissue(
+        self, session: SecureCookieSession, status: str, headers: Headers
+    ) -> str | None:
+        """The Set-Cookie value for a session that nothing but time or a key changed.
+
+        Best effort: old data must not go over a newer session, which a slow response
+        would do, and a shared cache must not hand a session to others.
+        """
+        slow = self._clock() - session._loaded_at > _SLOW_RESPONSE
+        if not session._data or slow or status.startswith("5") or is_public(headers):
             return None
         try:
             return self.cookie.set_cookie(*self._seal(session))
@@ -259,23 +272,6 @@ class SecureCookieSessionInterface(SessionInterface):
                 " format cannot store all of it. The old cookie is kept."
             )
         return None
-
-    def _is_reissue_due(self, session: SecureCookieSession, headers: Headers) -> bool:
-        """Whether an unchanged session is to be written again, for time or a new key.
-
-        Best effort: old data must not go over a newer session, which a slow response
-        would do, and a shared cache must not hand a session to others.
-        """
-        opened, read_at = session._opened, session._loaded_at
-        assert opened is not None
-        return (
-            (
-                opened.codec is not self.writer
-                or read_at - opened.issued > self._renew_after
-            )
-            and self._clock() - read_at <= _SLOW_RESPONSE
-            and not is_public(headers)
-        )
 
     def _seal(self, session: SecureCookieSession) -> tuple[str, int | None]:
         """The token for a session, and when the browser is to forget it."""

@@ -250,7 +250,7 @@ def _spell(path: Path | None) -> str:
     if type(step) is not str:
         return f"{_spell(parent)}[{step if type(step) is int else type(step).__name__}]"
     if parent is None:
-        return step
+        return step or "''"
     return (
         f"{_spell(parent)}.{step}"
         if step.isidentifier()

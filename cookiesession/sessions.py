@@ -1,8 +1,9 @@
 """What the application holds: a mapping that knows whether it was read or changed.
 
 A session opens its cookie on the first touch, so a request that does not use it pays
-nothing. All mutation goes through ``__setitem__`` and ``__delitem__``; every other
-method and operator is built on these two, so none can be forgotten.
+nothing. Single keys change through ``__setitem__`` and ``__delitem__`` alone; every
+other method and operator is built on these two, so none can be forgotten. ``clear()``
+is more than a change of every key: it ends one session and starts another.
 """
 
 from __future__ import annotations
