@@ -312,12 +312,14 @@ def draw_token(token: str) -> Markup:
     parts = token.rsplit(".", 2)
     if len(parts) == 3:
         payload, stamp, signature = parts
+        json = decode_payload(payload)
         return SIGNED_TOKEN.format(
             payload=payload,
             stamp=stamp,
             signature=signature,
             how="compressed JSON" if payload.startswith(".") else "JSON",
-            json=decode_payload(payload),
+            json=json,
+            hint=CREATED if '"_cs":' in json else "",
             time=decode_time(stamp),
         )
     return OPAQUE_TOKEN.format(token) if token else Markup("")
@@ -418,6 +420,7 @@ NO_ENCRYPTION = Markup(
     "<p>Encryption needs <code>pip install 'cookiesession[encryption]'</code></p>"
 )
 CODE = Markup("<pre><code>{}</code></pre>")
+CREATED = Markup("<small>(_cs is when the session was created)</small>")
 REFUSAL = Markup("<code>{}</code>: {}")
 VERDICT = Markup('<p class="verdict {}"><strong>{}</strong> {}</p>')
 EMPTY = Markup("<p>An empty session.</p>")
@@ -430,7 +433,7 @@ SIGNED_TOKEN = Markup("""
 class="stamp">{stamp}</span>.<span class="signature">{signature}</span></code></p>
 <dl class="pairs">
 <dt><span class="payload">Payload</span></dt>
-<dd>{how} in base64url, which anyone can read: <code>{json}</code></dd>
+<dd>{how} in base64url, which anyone can read: <code>{json}</code> {hint}</dd>
 <dt><span class="stamp">Timestamp</span></dt>
 <dd>when the cookie was issued: {time}</dd>
 <dt><span class="signature">Signature</span></dt>
@@ -493,6 +496,7 @@ section { display: grid; gap: .75rem; align-content: start; padding: 1.1rem 1.25
 }
 .pairs { display: grid; gap: .4rem 1rem }
 dt { font-weight: 600 }
+dd time + small { white-space: nowrap }
 @media (min-width: 32rem) { .pairs { grid-template-columns: max-content 1fr } }
 .token span, .token .opaque, dt span, strong { padding: .1rem .2rem;
   border-radius: .25rem; box-decoration-break: clone; color: var(--hue);

@@ -98,6 +98,7 @@ def test_count_counts(client: Any) -> None:
     press(client, "count")
     response = press(client, "count")
     assert contents(response) == "dict count 2 int"
+    assert button(response, "count").has_attr("autofocus")
     assert verdict(response) == "Accepted Key 1 made it."
     assert response.html.select_one(".payload").get_text().startswith("eyJjb3VudCI6M")
 
@@ -170,7 +171,9 @@ def test_a_changed_cookie_is_refused_and_then_replaced(client: Any) -> None:
 
 
 def test_there_need_be_no_cookie_to_tamper_with(client: Any) -> None:
-    response = client.post("/tamper").follow()
+    response = client.post("/tamper")
+    assert "; Secure; HttpOnly; Path=/" in response.headers["Set-Cookie"]
+    response = response.follow()
     assert verdict(response).startswith("Refused")
 
 
@@ -196,7 +199,8 @@ def test_without_cryptography_encryption_is_off_and_says_how_to_get_it(
     response = client.get("/")
     assert button(response, "encryption").has_attr("disabled")
     assert "pip install 'cookiesession[encryption]'" in text(response, "nav")
-    client.post("/encryption").follow()
+    response = client.post("/encryption").follow().follow()
+    assert "New cookies are signed" in text(response, "#server")
     assert contents(press(client, "count")) == "dict count 1 int"
 
 
