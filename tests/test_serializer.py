@@ -136,10 +136,9 @@ UNSTORABLE: dict[str, Any] = {
     "minus 4,301 digits": -(10**4300),
 }
 ONLY_OURS: dict[str, Any] = {
-    "a time zone without an offset": MOMENT.replace(tzinfo=NoOffset()),
-    "a time of such a zone": dt.time(
-        1, tzinfo=ODD.__class__(dt.timedelta(hours=1))
-    ).replace(tzinfo=NoOffset()),
+    "a datetime": MOMENT.replace(tzinfo=NoOffset()),
+    "a time": dt.time(1, tzinfo=NoOffset()),
+    "microseconds": MOMENT.replace(tzinfo=dt.timezone(dt.timedelta(microseconds=1))),
 }
 NOT_FLASKS: dict[str, Any] = {
     **{name: value for name, (value, flask) in TYPES.items() if flask is REFUSED},

@@ -35,7 +35,7 @@ def unfolded(moment: Moment) -> Moment:
     return moment.replace(fold=0)
 
 
-OFFSETS = st.timedeltas(dt.timedelta(hours=-23), dt.timedelta(hours=23))
+OFFSETS = st.integers(-82_800, 82_800).map(lambda s: dt.timedelta(seconds=s))
 ZONES = st.none() | st.just(UTC) | OFFSETS.map(dt.timezone)
 KEYS = TEXT | st.sampled_from([" t", " di", " b", " d", " m", " s", " t__", " ", ""])
 SESSION_KEYS = KEYS.filter(lambda key: key not in ("_permanent", "_cs"))

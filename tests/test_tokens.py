@@ -1,0 +1,493 @@
+"""Tokens: signed as itsdangerous does, spelled in one way, and a hostile payload under
+the right key is an empty session."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+import subprocess
+import sys
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from itsdangerous import TimestampSigner, URLSafeTimedSerializer
+from support import KEY, OLD_KEY
+from test_vectors import b64u, signed, stamp, unb64u
+from values import assert_same, sessions
+
+from cookiesession import (
+    FLASK,
+    ConfigError,
+    CookieOptions,
+    EncryptedFormat,
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    SignedFormat,
+)
+
+NAME = "__Host-session"
+NOW = 1_700_000_000
+ALPHABET = string.ascii_letters + string.digits + "-_"
+FORMATS = {
+    "signed": SignedFormat(),
+    "sha512": SignedFormat(digest="sha512"),
+    "flask": FLASK,
+    "encrypted": EncryptedFormat(),
+}
+
+
+def made(
+    format: Any = FORMATS["signed"], **options: Any
+) -> SecureCookieSessionInterface:
+    cookie = options.pop("cookie", CookieOptions(max_size=70_000))
+    return SecureCookieSessionInterface(
+        KEY, format=format, cookie=cookie, clock=lambda: NOW, **options
+    )
+
+
+def session_from(interface: SecureCookieSessionInterface, token: str) -> Any:
+    session = interface.open_session({"HTTP_COOKIE": f"{NAME}={token}"})
+    assert isinstance(session, SecureCookieSession)
+    return session
+
+
+def token_of(format: Any, data: dict[str, Any]) -> str:
+    return made(format).make_cookie(data).partition("=")[2]
+
+
+INTERFACES = [made(format) for format in FORMATS.values()]
+
+
+# -- the untouched library ------------------------------------------------------------
+
+secrets = st.binary(min_size=1, max_size=100)
+salts = st.text(string.ascii_letters + " .:\u00fc", min_size=1, max_size=20)
+digests = st.sampled_from(["sha1", "sha256", "sha384", "sha512"])
+times = st.integers(0, 2**33)
+
+
+class FixedTime(TimestampSigner):
+    now = NOW
+
+    def get_timestamp(self) -> int:
+        return self.now
+
+
+class JSONText:
+    """Our serializer's place in itsdangerous': what it signs is text already."""
+
+    @staticmethod
+    def dumps(text: object) -> str:
+        return str(text)
+
+    loads = dumps
+
+
+def untouched(secret: bytes, salt: str, digest: str, now: int) -> Any:
+    signer = type("At", (FixedTime,), {"now": now})
+    return URLSafeTimedSerializer(
+        secret,
+        salt=salt,
+        serializer=JSONText,
+        signer=signer,
+        signer_kwargs={
+            "key_derivation": "hmac",
+            "digest_method": getattr(hashlib, digest),
+        },
+    )
+
+
+@given(sessions(), secrets, salts, digests, times)
+def test_itsdangerous_reads_what_we_write(
+    data: dict[str, Any], secret: bytes, salt: str, digest: str, now: int
+) -> None:
+    codec = SignedFormat(salt=salt, digest=digest, bind_name=False).bind(secret, NAME)
+    text = codec.render(data, False, None)
+
+    token = codec.seal(text, now, now)
+
+    theirs = untouched(secret, salt, digest, now)
+    assert theirs.loads(token, return_timestamp=True)[0] == text
+    if not token.startswith("."):  # they compress from the first byte on, as Flask
+        signer = theirs.make_signer(theirs.salt)
+        assert signer.sign(b64u(text.encode())).decode() == token
+
+
+@given(sessions(), secrets, salts, digests, times)
+def test_we_read_what_itsdangerous_writes(
+    data: dict[str, Any], secret: bytes, salt: str, digest: str, now: int
+) -> None:
+    codec = SignedFormat(salt=salt, digest=digest, bind_name=False).bind(secret, NAME)
+    text = codec.render(data, True, 0)
+
+    opened = codec.open(untouched(secret, salt, digest, now).dumps(text).encode())
+
+    assert opened is not None
+    assert opened.text == text
+    assert_same(opened.data, data)
+    assert (opened.issued, opened.created, opened.permanent) == (now, 0, True)
+
+
+@given(st.binary(min_size=1, max_size=100), salts, digests, st.binary(max_size=300))
+def test_the_kept_signer_signs_as_the_untouched_one(
+    secret: bytes, salt: str, digest: str, value: bytes
+) -> None:
+    """Several times, as its HMAC object is kept and copied."""
+    codec = SignedFormat(salt=salt, digest=digest, bind_name=False).bind(secret, "n")
+    signer = TimestampSigner(
+        secret, salt, key_derivation="hmac", digest_method=getattr(hashlib, digest)
+    )
+
+    for _ in range(2):
+        written, _, signature = codec.seal(value.hex(), NOW, NOW).rpartition(".")
+        assert signer.get_signature(written).decode() == signature
+
+
+# -- one spelling ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize("size", [1, 2, 3, 400])
+def test_of_all_tokens_of_one_changed_character_only_the_token_is_accepted(
+    format: Any, size: int
+) -> None:
+    interface = made(format)
+    token = token_of(format, {"a": "b" * size})
+    letters = ALPHABET + ".+/= %\u00e9" if size < 400 else ALPHABET[::7] + "."
+
+    accepted = {
+        changed
+        for place in range(len(token))
+        for letter in letters
+        if session_from(
+            interface, changed := token[:place] + letter + token[place + 1 :]
+        )
+    }
+
+    assert accepted <= {token}
+    assert session_from(interface, token)["a"] == "b" * size
+
+
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+@pytest.mark.parametrize("size", range(4))
+def test_padding_space_and_other_additions_are_refused(format: Any, size: int) -> None:
+    interface = made(format)
+    token = token_of(format, {"a": "b" * size, "n": 1})
+    parts = token.split(".")
+    additions = [
+        "=",
+        "==",
+        "===",
+        ".",
+        "A",
+        "AAAA",
+        "\n",
+        "\0",
+        "%3D",
+        '"',
+        "\u00a0",
+        "+",
+    ]
+    changed = [
+        ".".join([*parts[:index], place, *parts[index + 1 :]])
+        for index, part in enumerate(parts)
+        for more in additions
+        for place in (part + more, more + part)
+    ]
+
+    assert not any(session_from(interface, each) for each in changed)
+    assert not session_from(interface, f'"{token}"')
+    assert session_from(interface, f"\t {token} \t")  # the cookie's, not the token's
+
+
+@given(st.text(ALPHABET + "._=+/ ", max_size=120))
+def test_no_text_at_all_is_a_session(text: str) -> None:
+    for interface in INTERFACES:
+        assert not session_from(interface, text)
+
+
+@pytest.mark.parametrize("format", [SignedFormat(), FLASK], ids=["signed", "flask"])
+def test_a_signed_part_in_another_spelling_is_malformed(format: SignedFormat) -> None:
+    """Only who has the key can make these; still a session has one token."""
+    good, time = b64u(b'{"a":1}'), stamp(NOW)
+    squeezed = b64u(zlib.compress(b'{"a":1}'))
+    spellings = {
+        f"{good}=.{time}",
+        f"{good[:-1]}R.{time}",  # the last two bits, which mean nothing
+        f"{good}.{time}==",
+        f"{good}.{time[:-1]}B",
+        f"{good}.{b64u(bytes(1) + unb64u(time))}",
+        f"{good}.{b64u(bytes([1]) * 9)}",
+        f"{good}.A",
+        f"{good}",
+        f"{time}",
+        "",
+        f".{time}",
+        f"..{time}",
+        f".{squeezed}=.{time}",
+        f".{squeezed}.{time}.{time}",
+        f"{good}.{good}.{time}",
+    }
+
+    for value in spellings:
+        token = sign(value, format)
+        if set(token) <= set(ALPHABET + "."):
+            assert session_from(made(format), token).rejection == "malformed", value
+        assert not session_from(made(format), token)
+
+
+# -- hostile payloads under the right key ---------------------------------------------
+
+
+def sign(value: str, format: SignedFormat) -> str:
+    """Sign what itsdangerous would refuse to make."""
+    salt = format.salt.encode() + (b"\0" + NAME.encode() if format.bind_name else b"")
+    signer = TimestampSigner(
+        KEY,
+        salt,
+        key_derivation="hmac",
+        digest_method=getattr(hashlib, format.digest),
+    )
+    return f"{value}.{signer.get_signature(value).decode()}"
+
+
+def signed_payload(raw: bytes, *, compress: bool = False) -> str:
+    payload = "." + b64u(zlib.compress(raw)) if compress else b64u(raw)
+    return signed(payload, NOW, KEY, f"cookiesession.v1\0{NAME}".encode(), "sha256")
+
+
+HOSTILE: dict[str, bytes] = {
+    "nothing": b"",
+    "not json": b"{'a': 1}",
+    "cut off": b'{"a":1',
+    "more after it": b'{"a":1}{}',
+    "a space before it": b' {"a":1}',
+    "a list": b"[1]",
+    "an int": b"42",
+    "null": b"null",
+    "a str": b'"a"',
+    "a tag instead of a dict": b'{" t":[1]}',
+    "an unknown tag": b'{"a":{" x":1}}',
+    "a tag of wrong type": b'{"a":{" t":{"a":1}}}',
+    "a tag of wrong content": b'{"a":{" d":"yesterday"}}',
+    "a set of lists": b'{"a":{" s":[[1]]}}',
+    "an escape of nothing": b'{"a":{" di":[]}}',
+    "65 levels": b'{"a":' + b"[" * 64 + b"]" * 64 + b"}",
+    "65 levels of tags": b'{"a":' + b'{" t":[' * 64 + b"]}" * 64 + b"}",
+    "65 levels of dicts": b'{"a":' * 65 + b"1" + b"}" * 65,
+    "30,000 levels": b'{"a":' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "100,000 levels": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "100,000 levels, never closed": b"[" * 100_000,
+    "10,000 levels of tags": b'{" t":[' * 9_000,
+    "more than 65,536 bytes": b'{"a":"' + b"a" * 65_536 + b'"}',
+    "half a surrogate pair": b'{"a":"\\ud800"}',
+    "half a pair as a key": b'{"\\udc00":1}',
+    "half a pair in Markup": b'{"a":{" m":"\\uDBFF"}}',
+    "an int of 4,301 digits": b'{"a":' + b"9" * 4301 + b"}",
+    "an int of 60,000 digits": b'{"a":-' + b"9" * 60_000 + b"}",
+    "a creation time of text": b'{"a":1,"_cs":"1"}',
+    "a creation time of float": b'{"a":1,"_cs":1.5}',
+    "a creation time of null": b'{"a":1,"_cs":null}',
+    "a creation time of true": b'{"a":1,"_cs":true}',
+    "a creation time of a list": b'{"a":1,"_cs":[1]}',
+    "a negative creation time": b'{"a":1,"_cs":-1}',
+    "not UTF-8": b'{"a":"\xff"}',
+    "UTF-16": '{"a":1}'.encode("utf-16"),
+    "a byte order mark": b'\xef\xbb\xbf{"a":1}',
+    "a surrogate in UTF-8": b'{"a":"\xed\xa0\x80"}',
+    "bytes of zero": bytes(1000),
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("compress", [False, True], ids=["plain", "compressed"])
+def test_a_hostile_payload_is_an_empty_session(raw: bytes, compress: bool) -> None:
+    token = signed_payload(raw, compress=compress)
+    interface = made(cookie=CookieOptions(max_size=300_000))
+
+    session = session_from(interface, token)
+
+    assert session.rejection == "malformed"
+    assert dict(session) == {}
+    session["user"] = "ada"  # and it works from there
+    headers: list[tuple[str, str]] = []
+    interface.save_session({"wsgi.url_scheme": "https"}, session, "200 OK", headers)
+    assert any(name == "Set-Cookie" for name, _ in headers)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        zlib.compress(b'{"a":1}') + b"x",
+        zlib.compress(b'{"a":1}') + zlib.compress(b'{"a":1}'),
+        zlib.compress(b'{"a":1}')[:-1],
+        zlib.compress(b'{"a":1}')[:-4] + bytes(4),
+        zlib.compress(b'{"a":1}', wbits=-15),
+        zlib.compress(b'{"a":1}', wbits=31),
+        b"",
+        b"x",
+        b'{"a":1}',
+    ],
+    ids=["a byte after it", "two streams", "cut off", "wrong checksum", "raw deflate",
+         "gzip", "nothing", "no stream", "not compressed"],
+)  # fmt: skip
+def test_what_is_no_whole_zlib_stream_is_malformed(stream: bytes) -> None:
+    payload = "." + b64u(stream)
+    token = signed(payload, NOW, KEY, f"cookiesession.v1\0{NAME}".encode(), "sha256")
+
+    assert session_from(made(), token).rejection == "malformed"
+
+
+@pytest.mark.parametrize("created", [2**31, 2**63, 2**64, 10**4000])
+def test_a_creation_time_after_the_issue_gains_nothing(created: int) -> None:
+    token = signed_payload(b'{"a":1,"_cs":%d}' % created)
+    interface = made(EncryptedFormat(), accept=[SignedFormat()], absolute_timeout=None)
+
+    session = session_from(interface, token)
+
+    assert session.created_at == NOW
+    headers: list[tuple[str, str]] = []
+    interface.save_session({"wsgi.url_scheme": "https"}, session, "200 OK", headers)
+    cookie = dict(headers)["Set-Cookie"].partition(";")[0]
+    assert interface.read_cookie(cookie) == {"a": 1}
+
+
+BOMB = """
+import resource, sys, zlib
+from base64 import urlsafe_b64encode
+sys.path[:0] = {path!r}
+from test_tokens import NAME, KEY, NOW, made, session_from, signed
+
+squeeze = zlib.compressobj(9)
+parts = [squeeze.compress(b'{{"a":"')]
+parts += [squeeze.compress(b"a" * 2**20) for _ in range(200)]
+stream = b"".join([*parts, squeeze.compress(b'"}}'), squeeze.flush()])
+payload = "." + urlsafe_b64encode(stream).decode().rstrip("=")
+token = signed(payload, NOW, KEY, f"cookiesession.v1\\0{{NAME}}".encode(), "sha256")
+interface = made(cookie=__import__("cookiesession").CookieOptions(max_size=10**6))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(session_from(interface, token).rejection, len(token))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_200_mb_are_not_inflated() -> None:
+    source = BOMB.format(path=sys.path)
+    printed = subprocess.run(
+        [sys.executable, "-c", source], check=True, capture_output=True, text=True
+    ).stdout
+
+    reason, size, kilobytes = printed.split()
+    assert reason == "malformed"
+    assert int(size) > 200_000
+    assert int(kilobytes) < 4096
+
+
+# -- which token, and why not ---------------------------------------------------------
+
+
+def test_a_token_longer_than_any_of_ours_is_too_large() -> None:
+    interface = made(cookie=CookieOptions())
+
+    assert session_from(interface, "A" * 4096).rejection == "bad_signature"
+    assert session_from(interface, "A" * 4097).rejection == "too_large"
+    roomy = made(cookie=CookieOptions(max_size=8000))
+    assert session_from(roomy, "A" * 4097).rejection == "bad_signature"
+
+
+def test_a_token_of_another_program_is_read_up_to_4096_bytes() -> None:
+    big = made().make_cookie({"a": "".join(map(chr, range(33, 34))) * 3})
+    small = made(cookie=CookieOptions(max_size=20))
+
+    assert small.read_cookie(big) == {"a": "!!!"}
+
+
+def test_of_several_cookies_the_latest_that_verifies_is_used() -> None:
+    old = SecureCookieSessionInterface(KEY, clock=lambda: NOW - 9).make_cookie({"a": 1})
+    new = made().make_cookie({"a": 2})
+    fake = SecureCookieSessionInterface(OLD_KEY, clock=lambda: NOW).make_cookie(
+        {"a": 3}
+    )
+
+    for header in ((old, fake, new), (new, old, fake), (fake, new, old)):
+        assert made().read_cookie("; ".join(header)) == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (["x", "A" * 70_001], "too_large"),
+        (["x", signed_payload(b"[]")], "malformed"),
+        (["x", "y"], "bad_signature"),
+        (["", "a b", "a=b"], "bad_signature"),
+        ([""], "bad_signature"),
+        ([f"{NAME}"], "bad_signature"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_of_several_reasons_the_most_telling_is_given(
+    values: list[str], reason: str
+) -> None:
+    session: Any = made().open_session(
+        {"HTTP_COOKIE": "; ".join(f"{NAME}={value}" for value in values)}
+    )
+
+    assert session.rejection == reason
+
+
+def test_only_eight_tokens_are_tried() -> None:
+    good = made().make_cookie({"a": 1})
+    bad = [f"{NAME}=x{number}" for number in range(8)]
+
+    assert made().read_cookie("; ".join([*bad[:7], good])) == {"a": 1}
+    assert made().read_cookie("; ".join([*bad, good])) == {}
+
+
+# -- formats ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [SignedFormat, EncryptedFormat])
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"salt": ""}, "salt must be"),
+        ({"salt": b"a"}, "salt must be"),
+        ({"salt": "a\0b"}, "without NUL"),
+        ({"salt": "a\nb"}, "salt must be printable"),
+        ({"serializer": "json"}, "serializer must be"),
+        ({"cookie_name": "a b"}, "cookie_name must be"),
+        ({"cookie_name": ""}, "cookie_name must be"),
+    ],
+    ids=str,
+)
+def test_a_format_that_cannot_work_is_a_config_error(
+    kind: Any, options: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        kind(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"digest": "md5"}, "digest must be one of sha1, sha256, sha384, sha512"),
+        ({"digest": None}, "digest must be"),
+        ({"bind_name": 1}, "bind_name must be True or False"),
+    ],
+    ids=str,
+)
+def test_so_is_a_signature_that_cannot_work(
+    options: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        SignedFormat(**options)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        SignedFormat(salt="", digest="md5", bind_name=None)  # type: ignore[arg-type]
+
+    assert len(caught.value.faults) == 3
