@@ -16,7 +16,6 @@ from typing import Any
 from cookiesession import (
     SecureCookieSession,
     SecureCookieSessionInterface,
-    SessionMixin,
 )
 
 #: 32 bytes that are nobody's keys but the tests'.
@@ -119,7 +118,7 @@ def open_session(
 
 def save_session(
     interface: SecureCookieSessionInterface,
-    session: SessionMixin,
+    session: SecureCookieSession,
     status: str = "200 OK",
     headers: Headers | None = None,
     environ: dict[str, str] | None = None,
