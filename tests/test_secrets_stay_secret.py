@@ -307,20 +307,20 @@ def everything_said() -> Iterator[list[str]]:
     level = root.level
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
-    try:
-        with (
-            warnings.catch_warnings(record=True) as warned,
-            contextlib.redirect_stdout(printed),
-            contextlib.redirect_stderr(printed),
-        ):
-            warnings.simplefilter("always")
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+    ):
+        warnings.simplefilter("always")
+        try:
             yield said
-    except Exception as error:  # noqa: BLE001
-        said.append("".join(traceback.format_exception(error)))
-        said.extend(f"{each!r} {vars(each)}" for each in chain(error))
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
+        except Exception as error:  # noqa: BLE001
+            said.append("".join(traceback.format_exception(error)))
+            said.extend(f"{each!r} {vars(each)}" for each in chain(error))
+        finally:
+            root.removeHandler(handler)
+            root.setLevel(level)
     said += [stream.getvalue(), printed.getvalue(), *map(str, warned)]
 
 
