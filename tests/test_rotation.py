@@ -22,7 +22,7 @@ OLDER_KEY = "tests-only-older-key-ABABAB-12345"
 FORMATS = {"signed": SignedFormat(), "encrypted": EncryptedFormat(), "flask": FLASK}
 
 
-@pytest.fixture(params=FORMATS.values(), ids=FORMATS)
+@pytest.fixture(params=list(FORMATS.values()), ids=list(FORMATS))
 def options(request: pytest.FixtureRequest, clock: Clock) -> dict[str, Any]:
     return {"format": request.param, "clock": clock}
 

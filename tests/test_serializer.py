@@ -110,6 +110,12 @@ class NoOffset(dt.tzinfo):
     def utcoffset(self, _: dt.datetime | None) -> None:
         return None
 
+    def dst(self, _: dt.datetime | None) -> None:
+        return None
+
+    def tzname(self, _: dt.datetime | None) -> None:
+        return None
+
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024
 UNSTORABLE: dict[str, Any] = {
