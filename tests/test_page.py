@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 from clients import Browser
 from support import EXAMPLES, KEY, OLD_KEY, Clock
-from webtest import TestApp  # type: ignore[import-untyped]
+from webtest import TestApp
 
 from cookiesession import CookieOptions, SecureCookieSessionInterface
 from cookiesession.tokens import Rejection
