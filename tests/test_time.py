@@ -239,7 +239,11 @@ def test_a_slow_response_renews_nothing(
     browser = logged_in(interface)
     clock.advance(minutes=45)
 
-    browser.visit(interface, lambda s: touch(s) and clock.advance(seconds=seconds))
+    def slow(session: Any) -> None:
+        touch(session)
+        clock.advance(seconds=seconds)
+
+    browser.visit(interface, slow)
 
     assert len(browser.set_cookies) == renewed
 
