@@ -116,6 +116,8 @@ class Codec(ABC):
         :param created: The creation time, where it has a place outside the JSON.
         :raises Malformed: For anything that :meth:`render` cannot have given.
         """
+        if len(payload) > MAX_JSON:
+            raise Malformed
         try:
             text = payload.decode()
             data = self.serializer.loads(text)
@@ -308,7 +310,7 @@ def decode_payload(payload: bytes) -> bytes:
         text = inflater.decompress(decode_base64(payload[1:]), MAX_JSON + 1)
     except zlib.error:
         text = b""
-    if not inflater.eof or inflater.unused_data or len(text) > MAX_JSON:
+    if not inflater.eof or inflater.unused_data:
         raise Malformed
     return text
 

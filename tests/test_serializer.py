@@ -376,7 +376,6 @@ def test_an_error_does_not_tell_the_value() -> None:
         '{"a":' + "[" * 64 + "]" * 64 + "}",
         '{"a":' + '{" t":[' * 64 + "]}" * 64 + "}",
         '{"a":' + "[" * 30_000 + "]" * 30_000 + "}",
-        '{"a":"' + "a" * 65_536 + '"}',
     ],
     ids=lambda text: text[:24] or "nothing",
 )
@@ -424,12 +423,6 @@ def test_a_tag_that_stores_something_else_is_not_read(stored: str) -> None:
 def test_a_bad_escape_of_flasks_is_not_read(stored: str) -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011
         FLASKS.loads(f'{{"a":{stored}}}')
-
-
-def test_json_of_65_536_bytes_is_read() -> None:
-    text = '{"a":"' + "a" * (65_536 - 8) + '"}'
-
-    assert len(DEFAULT.loads(text)["a"]) == 65_528
 
 
 # -- an application's own types -----------------------------------------------------

@@ -491,3 +491,21 @@ def test_all_faults_are_told_at_once() -> None:
         SignedFormat(salt="", digest="md5", bind_name=None)  # type: ignore[arg-type]
 
     assert len(caught.value.faults) == 3
+
+
+def test_json_of_exactly_65_536_bytes_is_read(
+    interface: SecureCookieSessionInterface,
+) -> None:
+    text = b'{"a":"' + b"a" * (65_536 - 8) + b'"}'
+
+    cookie = f"{NAME}={signed_payload(text, compress=True)}"
+
+    assert interface.read_cookie(cookie) == {"a": "a" * 65_528}
+
+
+def test_a_tag_is_a_tag_however_another_program_spells_its_space(
+    interface: SecureCookieSessionInterface,
+) -> None:
+    token = signed_payload(rb'{"a":{"\u0020t":[1]}}')
+
+    assert interface.read_cookie(f"{NAME}={token}") == {"a": (1,)}
