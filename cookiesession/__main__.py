@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from . import keys
-from .cookies import CookieOptions, find_cookies, is_cookie_name
+from .cookies import CookieOptions, is_cookie_name
 from .encryption import EncryptedFormat
 from .errors import ConfigError
 from .serializer import TaggedJSONSerializer
@@ -140,9 +140,11 @@ def _find(text: str, name: str | None) -> tuple[str, str]:
     header = "; ".join(line.strip() for line in lines)
     if not re.search("[=; ]", header):
         return name or _NAME, header
-    given = [pair.partition("=")[0].strip(" \t") for pair in header.split(";")]
-    names = [name] if name else [_NAME, *filter(is_cookie_name, given)]
-    found = [(each, value) for each in names for value in find_cookies(header, each)]
+    pairs = [pair.partition("=") for pair in header.split(";")]
+    given = [(key.strip(" \t"), value.strip(" \t")) for key, _, value in pairs]
+    wanted = (lambda each: each == name) if name else is_cookie_name
+    found = [pair for pair in given if wanted(pair[0])]
+    found.sort(key=lambda pair: pair[0] != _NAME)
     tokens = [pair for pair in found if _formats(pair[1])]
     if name or len(given) == 1:
         tokens += found  # the one that is meant, whatever it looks like

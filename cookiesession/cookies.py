@@ -26,8 +26,8 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 6265bis, section 4.1.1: av-octet is any CHAR except CTLs or ";"
 _AV_OCTETS = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-# RFC 6265bis, section 5.6: "If the attribute-value is longer than 1024 octets, then
-# ignore the attribute entirely."
+# RFC 6265bis, section 5.6: "If the attribute-value is longer than 1024 octets, ignore
+# the cookie-av string".
 _MAX_ATTRIBUTE = 1024
 _NAME_FAULT = (
     "name must be a non-empty ASCII token (RFC 9110): letters, digits and"
@@ -39,8 +39,8 @@ def find_cookies(header: str, name: str) -> list[str]:
     """All values of the cookie *name* in a Cookie header, in the header's order.
 
     One pass over the header, never an exception. Only a space or a tab is trimmed, the
-    name is compared case-sensitively, and quotes mean nothing: "the quotes are part of
-    the cookie-value" (RFC 6265bis, section 4.1.1).
+    name is compared case-sensitively, and quotes mean nothing: they "are part of the
+    cookie-value" (RFC 6265bis, section 4.1.1).
 
     :param header: The header as the server gives it, bytes read as Latin-1.
     """
@@ -76,7 +76,7 @@ class CookieOptions:
     :param partitioned: One cookie jar per embedding site (CHIPS).
     :param max_size: The most bytes that name and value may have together, as browsers
         count: "If the sum of the lengths of the name string and the value string is
-        more than 4096 octets, abort" (RFC 6265bis, section 5.7).
+        more than 4096 octets, abort" (RFC 6265bis, section 5.6).
     :raises ConfigError: For options that browsers would refuse; lists every fault.
     """
 
@@ -90,7 +90,7 @@ class CookieOptions:
     max_size: int = 4096
 
     def __post_init__(self) -> None:
-        if faults := self._faults():
+        if faults := [*self._faults(), *self.faults_of(self.name)]:
             raise ConfigError("CookieOptions", faults)
         if self.domain is not None and "." not in self.domain:
             logger.warning(
@@ -120,12 +120,22 @@ class CookieOptions:
 
     @cached_property
     def _attributes(self) -> str:
+        # A token needs no quotes, so the rest can be made once: dump_cookie() is slow.
         return self._dump(self.name, "").partition("=")[2]
 
-    def _dump(self, name: str, value: str, **lifetime: int) -> str:
+    def _dump(
+        self,
+        name: str,
+        value: str,
+        *,
+        expires: int | None = None,
+        max_age: int | None = None,
+    ) -> str:
         return dump_cookie(
             name,
             value,
+            max_age=max_age,
+            expires=expires,
             path=self.path,
             domain=self.domain,
             secure=self.secure,
@@ -133,7 +143,6 @@ class CookieOptions:
             samesite=self.samesite,
             partitioned=self.partitioned,
             max_size=0,  # the limit is kept by the session interface, which raises
-            **lifetime,  # type: ignore[arg-type]
         )
 
     def _faults(self) -> list[str]:
@@ -151,20 +160,20 @@ class CookieOptions:
             faults.append("max_size must be at least 1 byte.")
         return [
             *faults,
-            *self._name_faults(),
             *_path_faults(self.path),
             *_domain_faults(self.domain),
             *self._combination_faults(),
         ]
 
-    def _name_faults(self) -> list[str]:
-        if not is_cookie_name(self.name):
+    def faults_of(self, name: str) -> list[str]:
+        """Why browsers would refuse a cookie of this name with these attributes."""
+        if not is_cookie_name(name):
             return [_NAME_FAULT]
         faults = []
         for prefix, needs in _PREFIXES.items():
-            if not self.name.lower().startswith(prefix.lower()):
+            if not name.lower().startswith(prefix.lower()):
                 continue
-            if not self.name.startswith(prefix):
+            if not name.startswith(prefix):
                 faults.append(
                     f"name must spell its prefix {prefix} exactly: browsers apply the"
                     " prefix's rules whatever the case, servers do not."
@@ -194,7 +203,8 @@ class CookieOptions:
         return faults
 
 
-# The longest first. Cookie prefixes: RFC 6265bis, section 4.1.3, and its successor.
+# The longest first: RFC 6265bis, section 4.1.3, and for the Http- ones its successor,
+# draft-ietf-httpbis-layered-cookies.
 _PREFIXES: dict[str, dict[str, Any]] = {
     "__Host-Http-": {"secure": True, "path": "/", "domain": None, "httponly": True},
     "__Host-": {"secure": True, "path": "/", "domain": None},

@@ -43,8 +43,14 @@ class EncryptedFormat(Format):
 
 
 class _EncryptedCodec(Codec):
-    """b64u(01 || r[24] || ciphertext || tag[16]), under a key of r's first 12 bytes and
-    a nonce of its last 12: no limit on the number of messages under one secret."""
+    """Unpadded base64url of ``01 || r[24] || ciphertext || tag[16]``.
+
+    AES-256-GCM, associated data ``01 || name``. Kn is HKDF-SHA256(secret, no salt, info
+    ``cookiesession/enc/1`` 00 salt 00 name); the key is HMAC-SHA256(Kn, r[:12]), the
+    nonce r[12:]: a key per message, because one key allows only 2**32 random nonces
+    (NIST SP 800-38D, section 8.3). The plaintext is ``issued[8] || created[8] || JSON``
+    and a padding ``80 00...``, which makes the JSON a multiple of 64 bytes.
+    """
 
     def __init__(self, format: EncryptedFormat, key: bytes, name: str) -> None:
         from cryptography.exceptions import InvalidTag

@@ -1,4 +1,4 @@
-"""Every error that cookiesession raises.
+"""The errors of cookiesession's own.
 
 ::
 
@@ -11,9 +11,10 @@
         └── SessionCommitted    a change that comes after the headers have left
 
 All four are mistakes of the developer or the operator and say how to mend them. A
-value that cannot be stored raises a plain :exc:`TypeError` with its path, as
-:mod:`json` would. What a client sends never raises: it gives an empty session and a
-word in ``session.rejection``. No message holds a key, a token or a session value.
+value that cannot be stored raises a plain :exc:`TypeError` with its path, a reserved
+key a :exc:`ValueError`, and a breach of PEP 3333 what :mod:`wsgiref` raises. What a
+client sends never raises: it gives an empty session and a word in
+``session.rejection``. No message holds a key, a token or a session value.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class SessionTooLarge(ValueError):
         self.size = size
         self.limit = limit
         self.biggest = tuple(biggest)
-        keys = ", ".join(f"{key!r} ({length} bytes)" for key, length in biggest)
+        keys = ", ".join(f"{key!r:.60} ({length} bytes)" for key, length in biggest)
         super().__init__(
             f"the {what} would be {size} bytes, the limit is {limit}."
             f" Biggest keys: {keys}. Keep such data on the server and only its id in"

@@ -40,9 +40,10 @@ def without_cookie(headers: Headers, cookie_name: str) -> Headers:
     ]
 
 
-def is_public(headers: Headers) -> bool:
+def is_shared(headers: Headers) -> bool:
+    """Whether shared caches may keep the response (RFC 9111, section 5.2.2)."""
     return any(
-        directive.strip().lower() == "public"
+        directive.partition("=")[0].strip().lower() in ("public", "s-maxage")
         for name, value in headers
         if name.lower() == "cache-control"
         for directive in value.split(",")

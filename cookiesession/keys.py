@@ -58,6 +58,7 @@ _WELL_KNOWN = frozenset(
         "abcdefghijklmnopqrstuvwxyz",
         # Flask's documentation and tutorial
         "_5#y2lf4q8z\n\xec]/",
+        r"_5#y2lf4q8z\n\xec]/",
         "a0zr98j/3yx r~xhh!jmn]lwx/,?rt",
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf",
         # Superset, in the source of its releases (CVE-2023-27524)

@@ -92,8 +92,9 @@ class SessionMiddleware:
             # "the server or gateway must call that method upon completion of the
             # current request, whether the request was completed normally, or terminated
             # early due to an application error": the server never gets this body.
-            if hasattr(body, "close"):
-                body.close()
+            close = getattr(body, "close", None)
+            if close:
+                close()
             raise
 
 
@@ -108,7 +109,7 @@ def get_session(
     try:
         return cast("SessionMixin", environ[environ_key])
     except KeyError:
-        pass
+        pass  # and raise below, so that no KeyError is in the chain
     raise SessionUnavailable(
         f"there is no session in environ[{environ_key!r}]: wrap the app,"
         " `app = SessionMiddleware(app, SecureCookieSessionInterface(secret_key))`,"
@@ -162,19 +163,20 @@ class _Response:
             )
         self._status = status
         self._headers = headers
-        self.state = STARTED
         if state is PASSED:
             self.commit()
+        else:
+            self.state = STARTED
         return self.write
 
     def write(self, data: bytes) -> object:
-        """The ``write`` that the app gets: "strongly discouraged", but to be there."""
+        """The ``write`` that the app gets, which new apps should not need."""
         if self.state is not COMMITTED:
             self.commit()
         if self._write is None:
             raise RuntimeError(
-                "this server offers no write() (PEP 3333 asks for one): return an"
-                " iterable of byte strings instead."
+                "this server offers no write() (PEP 3333 asks for one), or could not"
+                " start the response: return an iterable of byte strings instead."
             )
         return self._write(data)
 
@@ -184,14 +186,15 @@ class _Response:
         self._interface.save_session(
             self._environ, self._session, self._status, headers
         )
+        # From here on the server decides, even where its start_response raises.
         self.state, self._write = COMMITTED, None
         self._write = self._start_response(self._status, headers)
 
     def wait(self, body: Iterable[bytes]) -> Iterable[bytes]:
         """Pull the first chunk of a body whose app has not started its response yet.
 
-        "applications must invoke start_response() before the iterable yields its first
-        body bytestring": then the headers are known, and the session can be saved.
+        "The application must invoke the start_response() callable before the iterable
+        yields its first body bytestring": then the session can be saved.
         """
         try:
             iterator = iter(body)
@@ -203,6 +206,8 @@ class _Response:
             self.commit()
         elif self.state is WAITING:
             self._pass_through()
+            if not first:
+                return body
         rest = chain(first, iterator)
         close = getattr(body, "close", None)
         return ClosingIterator(rest, close) if close else rest

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import keys
 from .cookies import CookieOptions, find_cookies
 from .errors import ConfigError, SessionTooLarge, SessionUnavailable
-from .headers import Headers, is_plain_http, is_public, vary_on_cookie, without_cookie
+from .headers import Headers, is_plain_http, is_shared, vary_on_cookie, without_cookie
 from .interface import SessionInterface
 from .serializer import MAX_JSON
 from .sessions import NullSession, SecureCookieSession
@@ -31,7 +31,7 @@ logger = logging.getLogger("cookiesession")
 
 # RFC 6265bis, section 5.5: "The RECOMMENDED limit is 400 days in the future."
 _BROWSERS_KEEP = timedelta(days=400)
-_LONGEST = _BROWSERS_KEEP.total_seconds()
+_BROWSERS_KEEP_SECONDS = _BROWSERS_KEEP.total_seconds()
 _MAX_LEEWAY = timedelta(minutes=5)
 # The longest token that is looked at, whatever max_size says: what other programs
 # that sign with our key can make a browser keep.
@@ -87,6 +87,8 @@ class SecureCookieSessionInterface(SessionInterface):
         elif isinstance(cookie, CookieOptions) and format.cookie_name:
             faults.append("format's own cookie_name is for accept: use CookieOptions.")
         faults += accept_faults
+        if isinstance(cookie, CookieOptions):
+            faults += _deletion_faults(cookie, accepted)
         faults += _time_faults(idle_timeout, absolute_timeout, leeway)
         if type(permanent) is not bool:
             faults.append("permanent must be True or False.")
@@ -101,7 +103,7 @@ class SecureCookieSessionInterface(SessionInterface):
         self._timeouts = Timeouts(
             _seconds(idle_timeout), _seconds(absolute_timeout), _seconds(leeway)
         )
-        self._renew_after = self._timeouts.renew_after
+        self._renew_after = self._timeouts.idle / 2  # the second half of the window
         self._warned: set[str] = set()
         self._problem = _key_problem(key)
         if key is None or self._problem is not None:
@@ -118,9 +120,9 @@ class SecureCookieSessionInterface(SessionInterface):
             name = each.cookie_name or cookie.name
             bound = [each.bind(secret, name) for secret in (key, *fallbacks)]
             codecs.setdefault(name, []).extend(bound)
-        longest = max(cookie.max_size, _MAX_TOKEN)
+        max_token = max(cookie.max_size, _MAX_TOKEN)
         keyrings = {
-            name: Keyring(each, self._timeouts, longest)
+            name: Keyring(each, self._timeouts, max_token)
             for name, each in codecs.items()
         }
         self.writer = codecs[cookie.name][0]
@@ -142,7 +144,9 @@ class SecureCookieSessionInterface(SessionInterface):
         return SecureCookieSession(self, environ.get("HTTP_COOKIE", ""))
 
     def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
-        return NullSession(self._problem or "the interface opened no session.")
+        if self._problem is None:
+            return super().make_null_session(environ)
+        return NullSession(self._problem)
 
     def save_session(  # type: ignore[override]  # it opens no other kind
         self,
@@ -169,21 +173,23 @@ class SecureCookieSessionInterface(SessionInterface):
         :raises SessionTooLarge: If the cookie would be too large.
         :raises SessionUnavailable: Without a usable key.
         """
-        if self._problem is not None:
-            raise SessionUnavailable(f"no session is available: {self._problem}")
-        session = SecureCookieSession(self, "")
+        session = self._session("")
         session |= data
         return f"{self.cookie.name}={self._seal(session)[0]}"
 
     def read_cookie(self, header: str) -> dict[str, Any]:
-        """The contents of the session in a Cookie or Set-Cookie header's value.
+        """The contents of the session in a cookie.
 
+        :param header: The value of a Cookie or Set-Cookie header.
         :returns: An empty dict if there is no valid session.
         :raises SessionUnavailable: Without a usable key.
         """
+        return self._session(header).copy()
+
+    def _session(self, header: str) -> SecureCookieSession:
         if self._problem is not None:
             raise SessionUnavailable(f"no session is available: {self._problem}")
-        return SecureCookieSession(self, header).copy()
+        return SecureCookieSession(self, header)
 
     # -- reading ----------------------------------------------------------------------
 
@@ -222,7 +228,7 @@ class SecureCookieSessionInterface(SessionInterface):
     ) -> list[str]:
         """The Set-Cookie values that this response owes the session."""
         opened = session._opened
-        if session._cleared or session._forced or session._differs():
+        if session._is_modified():
             ours = self._save(session, status)
         elif opened is not None and (
             opened.codec is not self.writer
@@ -262,7 +268,7 @@ class SecureCookieSessionInterface(SessionInterface):
         would do, and a shared cache must not hand a session to others.
         """
         slow = self._clock() - session._loaded_at > _SLOW_RESPONSE
-        if not session._data or slow or status.startswith("5") or is_public(headers):
+        if not session._data or slow or status.startswith("5") or is_shared(headers):
             return None
         try:
             return self.cookie.set_cookie(*self._seal(session))
@@ -292,7 +298,9 @@ class SecureCookieSessionInterface(SessionInterface):
             )
         if not permanent:
             return token, None
-        return token, int(min(self._timeouts.end(issued, created), issued + _LONGEST))
+        return token, int(
+            min(self._timeouts.end(issued, created), issued + _BROWSERS_KEEP_SECONDS)
+        )
 
     def _too_large(
         self, what: str, size: int, limit: int, session: SecureCookieSession
@@ -307,16 +315,17 @@ class SecureCookieSessionInterface(SessionInterface):
     ) -> None:
         names = [name.lower() for name, _ in headers]
         if "set-cookie" in names:
-            # RFC 6265bis, section 4.1: "Servers SHOULD NOT include more than one
+            # RFC 6265bis, section 4.1.1: "Servers SHOULD NOT include more than one
             # Set-Cookie header field in the same response with the same cookie-name."
             headers[:] = without_cookie(headers, self.cookie.name)
         headers += [("Set-Cookie", cookie) for cookie in cookies]
         if "cache-control" not in names:
             headers.append(("Cache-Control", "private"))
-        elif is_public(headers):
+        elif is_shared(headers):
             self._warn_once(
-                "a response that sets the session cookie says `Cache-Control: public`:"
-                " a shared cache may give one user's session to others."
+                "a response that sets the session cookie has `public` or `s-maxage` in"
+                " its Cache-Control: a shared cache may give one user's session to"
+                " others."
             )
         if self.cookie.secure and is_plain_http(environ):
             self._warn_once(
@@ -364,6 +373,15 @@ def _accepted(given: object) -> tuple[list[Format], list[str]]:
         if all(isinstance(each, Format) for each in formats):
             return formats, []
     return [], ["accept must be a list of formats."]
+
+
+def _deletion_faults(cookie: CookieOptions, accepted: list[Format]) -> list[str]:
+    """Why browsers would keep a cookie of another name that we have to delete."""
+    return [
+        f"accept, cookie {name!r}: {fault}"
+        for name in {each.cookie_name for each in accepted if each.cookie_name}
+        for fault in cookie.faults_of(name)
+    ]
 
 
 def _time_faults(idle: object, absolute: object, leeway: object) -> list[str]:

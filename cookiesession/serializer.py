@@ -26,8 +26,8 @@ MAX_DIGITS = 4_300
 
 _TOO_LONG = 10**MAX_DIGITS
 _ESCAPE = " di"
-_TEXT_OR_NOTHING = frozenset((str, float, bool, NoneType))
-SCALARS = _TEXT_OR_NOTHING | {int}
+_SCALARS_BUT_INT = frozenset((str, float, bool, NoneType))  # an int has a limit
+SCALARS = _SCALARS_BUT_INT | {int}
 _BOXES = frozenset((dict, list, tuple, set, frozenset))
 _decode = json.JSONDecoder().raw_decode
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -45,18 +45,19 @@ class TaggedJSONSerializer:
     :raises ConfigError: For a tag without a usable key of its own.
     """
 
+    #: How messages call the format.
     name = "cookiesession's format"
     #: Whether a session's creation is written even where no timeout needs it.
     keeps_creation = True
     #: The size in bytes from which on compressing a payload can pay.
     compress_from = 100
     _sort_keys = False
+    _rules: tuple[Rule, ...] = OUR_RULES
 
     def __init__(self, *, tags: Iterable[JSONTag] = ()) -> None:
-        rules = self._rules()
         self._tags = tuple(tags)
-        self._writers = {rule.kind: rule for rule in rules}
-        self._readers = {rule.key: rule.read for rule in rules}
+        self._writers = {rule.kind: rule for rule in self._rules}
+        self._readers = {rule.key: rule.read for rule in self._rules}
         self._readers[_ESCAPE] = self._unescape
         self._encode = json.JSONEncoder(
             check_circular=False,  # the limit of depth was kept before
@@ -109,7 +110,10 @@ class TaggedJSONSerializer:
         if (end > 2 * MAX_DEPTH or "\\" in text) and (
             end > MAX_DIGITS
             or ("\\" in text and "\\ud" in text.lower())
-            or (text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(data))
+            or (
+                text.count("[") + text.count("{") > MAX_DEPTH
+                and (self._tags or _is_deep(data))
+            )
         ):
             self._tag(data, None, MAX_DEPTH)  # keeps the limits that writing keeps
         return data
@@ -124,9 +128,6 @@ class TaggedJSONSerializer:
         if not key.isascii():
             self._tag(key, (None, key), MAX_DEPTH)
         self._tag(value, (None, key), MAX_DEPTH - 1)
-
-    def _rules(self) -> tuple[Rule, ...]:
-        return OUR_RULES
 
     def _must_escape(self, key: str) -> bool:
         """Whether a user's own dict with this one key would be taken for a tag."""
@@ -218,9 +219,7 @@ class FlaskJSONSerializer(TaggedJSONSerializer):
     keeps_creation = False
     compress_from = 0  # as Flask does, so that no cookie is longer than Flask's
     _sort_keys = True
-
-    def _rules(self) -> tuple[Rule, ...]:
-        return FLASK_RULES
+    _rules = FLASK_RULES
 
     def _must_escape(self, key: str) -> bool:
         return key in self._readers
@@ -277,7 +276,7 @@ def _is_plain(value: Any, depth: int) -> bool:
         value = value.values()
     for item in value:
         kind = type(item)
-        if kind in _TEXT_OR_NOTHING:
+        if kind in _SCALARS_BUT_INT:
             continue
         if kind is int:
             if not -_TOO_LONG < item < _TOO_LONG:

@@ -3,7 +3,8 @@
 A session opens its cookie on the first touch, so a request that does not use it pays
 nothing. Single keys change through ``__setitem__`` and ``__delitem__`` alone; every
 other method and operator is built on these two, so none can be forgotten. ``clear()``
-is more than a change of every key: it ends one session and starts another.
+is more than a change of every key: it ends one session and starts another. What is
+underscored here is for securecookie, which keeps it, and for nobody else.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from collections.abc import (
     MutableMapping,
     ValuesView,
 )
-from typing import Any, ClassVar, NoReturn, Protocol
+from copy import deepcopy
+from typing import Any, NoReturn, Protocol
 
 from .errors import SessionCommitted, SessionUnavailable
 from .serializer import SCALARS, may_be_tagged
 from .tokens import RESERVED, Codec, Opened, Rejection
 
 logger = logging.getLogger("cookiesession")
+
+_ABSENT = object()
+# Of these types, unequal values surely differ as JSON; a NaN is unequal to itself.
+_UNEQUAL_DIFFERS = frozenset((str, int, bool))
 
 
 class SessionMixin(MutableMapping[str, Any]):
@@ -72,7 +78,7 @@ class SecureCookieSession(SessionMixin):
     _permanent = False
     _created: int | None = None  # None: when it is first issued
     _before: dict[str, Any] | None = None  # what was assigned over or deleted
-    _exposed = False  # a value that can change inside was handed out
+    _exposed = False  # a value may have changed inside, or may need a tag
     _forced = False  # modified = True
     _cleared = False
     _closed = False
@@ -144,10 +150,13 @@ class SecureCookieSession(SessionMixin):
         self._exposed = True
         return self._read().copy()
 
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return deepcopy(self.copy(), memo)
+
     def __eq__(self, other: object) -> bool:
         return self.copy() == other
-
-    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(other, Mapping):
@@ -208,7 +217,7 @@ class SecureCookieSession(SessionMixin):
             self._before = {}
         self._before.setdefault(key, data.get(key, _ABSENT))
         data[key] = value
-        if type(value) not in SCALARS or key[:1] == " ":
+        if type(value) not in SCALARS or key[:1] == " ":  # a key that is escaped
             self._exposed = True
 
     def __delitem__(self, key: str) -> None:
@@ -237,7 +246,7 @@ class SecureCookieSession(SessionMixin):
         self._cleared = True
 
     def __ior__(self, other: Any) -> SecureCookieSession:  # type: ignore[misc]
-        self._write()
+        self._write()  # also where there is nothing to add
         self.update(other)
         return self
 
@@ -248,22 +257,23 @@ class SecureCookieSession(SessionMixin):
         return self._permanent
 
     @permanent.setter
-    def permanent(self, value: bool) -> None:
+    def permanent(self, value: bool) -> None:  # pyright: ignore
         self._write()
         self._permanent = bool(value)
 
     @property
     def modified(self) -> bool:
         """Whether the session differs from what came; ``True`` forces a save."""
-        return self._forced or self._cleared or self._differs()
+        return self._is_modified()
 
     @modified.setter
-    def modified(self, value: bool) -> None:
+    def modified(self, value: bool) -> None:  # pyright: ignore
         self._write()
         self._forced = bool(value)
 
-    def _differs(self) -> bool:
-        """Whether the contents differ from what came."""
+    def _is_modified(self) -> bool:
+        if self._forced or self._cleared:
+            return True
         data, opened = self._data, self._opened
         if data is None or opened is None:
             return bool(data)
@@ -277,16 +287,18 @@ class SecureCookieSession(SessionMixin):
                 new = data.get(key, _ABSENT)
                 if type(new) is not type(old):
                     return True
-                if type(new) in _EQUAL_IS_SAME and new != old:
-                    return True  # for certain, whatever the text would say
+                if type(new) in _UNEQUAL_DIFFERS and new != old:
+                    return True
         reader = opened.codec
         created = opened.created if opened.created < opened.issued else None
         try:
             text = reader.render(data, self._permanent, created)
         except TypeError:
             return True  # something new, as what came could be stored
-        if text == opened.text or (self._before and reader is self._keeper.writer):
-            return text != opened.text
+        if text == opened.text:
+            return False
+        if self._before and reader is self._keeper.writer:
+            return True  # assigned to, and spelled by us: no need for a second look
         # Perhaps only another program's spelling of JSON: compare like with like.
         came = reader.parse(opened.text.encode(), opened.issued)
         return text != reader.render(came.data, came.permanent, created)
@@ -313,8 +325,4 @@ class NullSession(SecureCookieSession):
         raise SessionUnavailable(f"no session is available: {self._reason}")
 
     # These would do nothing, without a word, where there is nothing to change.
-    pop = setdefault = update = _write
-
-
-_ABSENT = object()
-_EQUAL_IS_SAME = frozenset((str, int, bool))
+    pop = setdefault = update = _write  # pyright: ignore[reportAssignmentType]

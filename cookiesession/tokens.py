@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from itsdangerous import Signer
 
@@ -26,13 +26,14 @@ from .cookies import is_cookie_name
 from .errors import ConfigError
 from .serializer import MAX_JSON, FlaskJSONSerializer, TaggedJSONSerializer
 
+#: Why a cookie was not used. Of several reasons, the first of these is told.
 Rejection = Literal[
-    "bad_signature",
     "idle_expired",
     "absolute_expired",
     "not_yet_valid",
     "malformed",
     "too_large",
+    "bad_signature",
 ]
 
 #: Never part of what the app sees: whether the cookie outlives the browser, and when
@@ -42,14 +43,7 @@ CREATED = "_cs"
 RESERVED = frozenset((PERMANENT, CREATED))
 
 MAX_CANDIDATES = 8
-_MOST_TELLING_FIRST: tuple[Rejection, ...] = (
-    "idle_expired",
-    "absolute_expired",
-    "not_yet_valid",
-    "malformed",
-    "too_large",
-    "bad_signature",
-)
+_MOST_TELLING_FIRST: tuple[Rejection, ...] = get_args(Rejection)
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _FROM_URL = bytes.maketrans(b"-_", b"+/")
@@ -229,6 +223,14 @@ class _Signer(Signer):
 
 
 class _SignedCodec(Codec):
+    """``P.T.S``, split from the right, each part unpadded base64url.
+
+    P is the JSON, or ``.`` and the zlib-compressed JSON where that is shorter. T is the
+    issue time in Unix seconds, big-endian, without leading zero bytes. S is HMAC(K,
+    ``P.T``), where K is HMAC(secret, salt 00 cookie name), without ``00 cookie name``
+    when the name is not bound.
+    """
+
     def __init__(self, format: SignedFormat, key: bytes, salt: bytes) -> None:
         super().__init__(format.serializer)
         self._sign = _Signer(key, salt, format.digest).get_signature
@@ -271,7 +273,8 @@ def encode_base64(data: bytes) -> bytes:
 def decode_base64(encoded: bytes) -> bytes:
     """Decode unpadded base64url, in the one spelling that encoding gives.
 
-    :raises Malformed: For any other; CPython's decoder would accept eleven others.
+    :raises Malformed: For any other. CPython's decoder ignores spare bits, padding and
+        foreign characters.
     """
     try:
         decoded = a2b_base64(encoded.translate(_FROM_URL) + b"==")
@@ -323,11 +326,6 @@ class Timeouts:
     absolute: float
     leeway: float
 
-    @property
-    def renew_after(self) -> float:
-        """The age at which a session is written again: half of its idle window."""
-        return self.idle / 2
-
     def fault(self, issued: int, created: int, now: int) -> Rejection | None:
         """Why a session of these times is not valid now."""
         age = now - issued
@@ -369,7 +367,9 @@ class Keyring:
         opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
         if opened:
             return min(opened, key=lambda o: (self.codecs.index(o.codec), -o.issued))
-        reasons = [reason for reason in _MOST_TELLING_FIRST if reason in outcomes]
+        reasons: list[Rejection] = [
+            reason for reason in _MOST_TELLING_FIRST if reason in outcomes
+        ]
         return reasons[0] if reasons else "bad_signature"
 
     def _read(self, token: bytes, now: int) -> Opened | Rejection:

@@ -64,6 +64,7 @@ from cookiesession import (
     get_session,
 )
 from cookiesession.cookies import find_cookies
+from cookiesession.tokens import encode_payload
 
 NAME = "__Host-session"
 PLAIN = CookieOptions(name="session")
@@ -1071,4 +1072,67 @@ def test_a_creation_after_the_issue_buys_no_time(created: int, clock: Clock) -> 
     clock.advance(days=20)
     assert interface.read_cookie(cookie) == {"a": 1, "b": 2}
     clock.advance(seconds=1)
-    assert interface.read_cookie(cookie) == {}
+    assert interface.read_cookie(f"{NAME}={cookie}") == {}
+
+
+# -- found by review ---------------------------------------------------------------
+
+
+def rejection_of(interface: SecureCookieSessionInterface, cookie: str) -> str | None:
+    session = interface.open_session({"HTTP_COOKIE": cookie})
+    assert session is not None
+    return session.rejection
+
+
+SLOW_TO_COMPARE = [
+    *(f"{2**61 - 1}{'0' * (4200 - k)}" for k in range(7)),
+    *(f'{{" n":"{2**61 - 1}E{k}"}}' for k in range(1000)),
+]
+
+
+def test_numbers_that_share_a_hash_are_not_compared_with_each_other(
+    interface: SecureCookieSessionInterface,
+) -> None:
+    # The same 1,007 numbers take milliseconds in a list, and took seconds in a set.
+    numbers = ",".join(SLOW_TO_COMPARE)
+    text = f'{{"a":{{" s":[{numbers}]}}}}'.encode()
+
+    assert rejection_of(interface, signed(encode_payload(text, 0))) == "malformed"
+    few = signed(
+        encode_payload(b'{"a":{" s":[-1,-2]}}', 99)
+    )  # their hash is the same, too
+    assert interface.read_cookie(few) == {"a": {-1, -2}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{" d":"2020-01-01T00:00:00+01:00:00.000001"}',
+        '{" time":"00:00:00+01:00:00.5"}',
+    ],
+)
+def test_what_could_not_be_written_again_is_not_read(
+    value: str, interface: SecureCookieSessionInterface
+) -> None:
+    cookie = signed(encode_payload(f'{{"a":{value}}}'.encode(), 99))
+
+    assert rejection_of(interface, cookie) == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("options", "old_name"),
+    [
+        (CookieOptions(name="session", domain="example.com"), "__Host-session"),
+        (CookieOptions(name="session", secure=False), "__Secure-session"),
+        (CookieOptions(name="session", path="/app"), "__Host-session"),
+        (CookieOptions(name="session", httponly=False), "__Http-session"),
+    ],
+    ids=["domain", "secure", "path", "httponly"],
+)
+def test_an_old_cookie_that_could_not_be_deleted_is_not_accepted(
+    options: CookieOptions, old_name: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"accept, cookie '{old_name}'"):
+        SecureCookieSessionInterface(
+            KEY, cookie=options, accept=[SignedFormat(cookie_name=old_name)]
+        )

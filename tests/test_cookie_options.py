@@ -215,13 +215,13 @@ def test_all_faults_come_in_one_error() -> None:
     beginnings = (
         "httponly must be True or False",
         "max_size must be at least 1 byte",
-        "a __Host- name needs secure=True",
-        "a __Host- name needs path='/'",
-        "a __Host- name needs domain=None",
         PATH,
         IP,
         'samesite="None" needs secure=True',
         "partitioned=True needs secure=True",
+        "a __Host- name needs secure=True",
+        "a __Host- name needs path='/'",
+        "a __Host- name needs domain=None",
     )
     faults = caught.value.faults
     assert len(faults) == len(beginnings)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import secrets
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from wsgiref.util import FileWrapper
@@ -632,7 +634,7 @@ def test_an_app_that_raises_in_the_middle_of_the_body_keeps_what_was_sent(
 class _BrokenInterface(SecureCookieSessionInterface):
     """A custom interface whose database is down."""
 
-    def save_session(self, *_: Any) -> None:
+    def save_session(self, *_: Any) -> None:  # pyright: ignore
         raise ZeroDivisionError
 
 
@@ -886,3 +888,31 @@ def test_all_wrong_arguments_are_named_at_once() -> None:
 def test_environ_key_is_keyword_only() -> None:
     with pytest.raises(TypeError):
         SessionMiddleware(lambda *_: [], INTERFACE, "key")  # type: ignore[call-arg]
+
+
+def test_a_late_start_whose_save_fails_leaves_room_for_an_error_page() -> None:
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        get_session(environ)["user"] = secrets.token_hex(5000)
+        yield b""
+        try:
+            start_response("200 OK", [])
+        except SessionTooLarge:
+            start_response("500 Too Large", [], sys.exc_info())
+        yield b"sorry"
+
+    started: list[Any] = []
+    server: Any = lambda *args: started.append(args)  # noqa: E731
+    body = SessionMiddleware(app, SecureCookieSessionInterface(KEY))(
+        {"wsgi.url_scheme": "https"}, server
+    )
+
+    assert list(body) == [b"", b"sorry"]
+    assert [status for status, *_ in started] == ["500 Too Large"]
+
+
+def test_an_empty_body_without_a_start_is_returned_as_the_very_same_object() -> None:
+    body: list[bytes] = []
+    app = SessionMiddleware(lambda *_: body, SecureCookieSessionInterface(KEY))
+    server: Any = None
+
+    assert app({}, server) is body

@@ -185,7 +185,7 @@ def test_a_key_of_a_wrong_type_is_a_config_error(key: Any) -> None:
 def test_an_unusable_fallback_key_is_a_config_error(key: Any, problem: str) -> None:
     problem = "is not a str or bytes" if key is None else problem
     with pytest.raises(ConfigError, match=rf"fallback_keys\[1\].*{problem}") as caught:
-        SecureCookieSessionInterface(KEY, fallback_keys=[OLD_KEY, key])
+        SecureCookieSessionInterface(KEY, fallback_keys=[OLD_KEY, key])  # pyright: ignore
     assert len(caught.value.faults) == 1
     assert OLD_KEY not in str(caught.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import logging
 from collections.abc import Callable
@@ -569,3 +570,17 @@ def test_clear_and_nothing_more_deletes_the_cookie() -> None:
     [cookie] = values_of(save_session(INTERFACE, session), "Set-Cookie")
     assert cookie.startswith("__Host-session=; ")
     assert "Max-Age=0" in cookie
+
+
+def test_a_copy_of_a_session_is_a_plain_dict_of_its_own(
+    interface: SecureCookieSessionInterface,
+) -> None:
+    session = open_session(interface, {"cart": [1]})
+    copies: list[Any] = [copy.copy(session), copy.deepcopy(session)]
+    shallow, deep = copies
+    shallow["more"] = 1
+    deep["cart"].append(2)
+
+    assert [type(each) for each in copies] == [dict, dict]
+    assert session == {"cart": [1]}
+    assert not session.modified

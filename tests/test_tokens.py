@@ -259,6 +259,11 @@ def signed_payload(raw: bytes, *, compress: bool = False) -> str:
     return signed(payload, NOW, KEY, f"cookiesession.v1\0{NAME}".encode(), "sha256")
 
 
+def deflate(raw: bytes, wbits: int) -> bytes:
+    compressor = zlib.compressobj(wbits=wbits)
+    return compressor.compress(raw) + compressor.flush()
+
+
 HOSTILE: dict[str, bytes] = {
     "nothing": b"",
     "not json": b"{'a': 1}",
@@ -325,8 +330,8 @@ def test_a_hostile_payload_is_an_empty_session(raw: bytes, compress: bool) -> No
         zlib.compress(b'{"a":1}') + zlib.compress(b'{"a":1}'),
         zlib.compress(b'{"a":1}')[:-1],
         zlib.compress(b'{"a":1}')[:-4] + bytes(4),
-        zlib.compress(b'{"a":1}', wbits=-15),
-        zlib.compress(b'{"a":1}', wbits=31),
+        deflate(b'{"a":1}', wbits=-15),
+        deflate(b'{"a":1}', wbits=31),
         b"",
         b"x",
         b'{"a":1}',
