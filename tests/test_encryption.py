@@ -167,6 +167,17 @@ def seal_plaintext(plaintext: bytes) -> str:
     return b64u(b"\1" + bytes(24) + sealed)
 
 
+@pytest.mark.parametrize(
+    ("created", "read"), [(NOW - 9, NOW - 9), (2**56, NOW), (2**64 - 1, NOW)]
+)
+def test_the_creation_time_is_the_one_before_the_json(created: int, read: int) -> None:
+    """Later than the issue it gains nothing, and one in the JSON counts for nothing."""
+    opened = CODEC.open(CODEC.seal('{"a":1,"_cs":5}', NOW, created).encode())
+
+    assert opened is not None
+    assert (opened.created, opened.data) == (read, {"a": 1})
+
+
 def test_an_encrypted_token_is_no_signed_one_and_the_reverse() -> None:
     signed = interface_of(format=SignedFormat())
 

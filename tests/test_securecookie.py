@@ -16,8 +16,10 @@ from support import KEY, OLD_KEY, Clock, Headers, save_session, values_of
 from cookiesession import (
     FLASK,
     ConfigError,
+    CookieOptions,
     SecureCookieSession,
     SecureCookieSessionInterface,
+    SessionUnavailable,
     SignedFormat,
 )
 
@@ -187,6 +189,14 @@ def test_renewal_never_outlives_the_absolute_timeout(
     assert session.rejection == "absolute_expired"
 
 
+def test_an_empty_session_is_not_issued_again(
+    rotated: SecureCookieSessionInterface, clock: Clock
+) -> None:
+    empty = SecureCookieSessionInterface(OLD_KEY, clock=clock).make_cookie({})
+    assert SecureCookieSession(rotated, empty).rejection is None
+    assert visit(rotated, empty) == []
+
+
 def test_a_session_that_no_longer_fits_goes_on_as_it_came(
     interface: SecureCookieSessionInterface,
     clock: Clock,
@@ -258,3 +268,51 @@ def test_another_cookie_that_is_forged_is_no_session(
     session = SecureCookieSession(rotated, f"{flask_s}x")
     assert session.copy() == {}
     assert session.rejection is not None
+
+
+@pytest.mark.parametrize("header", ["", "a=b", "session"])
+def test_no_cookie_of_any_name_is_no_rejection(
+    header: str, rotated: SecureCookieSessionInterface
+) -> None:
+    assert SecureCookieSession(rotated, header).rejection is None
+
+
+@pytest.mark.parametrize(
+    ("header", "used"),
+    [
+        ("{first}; {second}", "first"),
+        ("{second}; {first}", "first"),
+        ("{first}; second=forged", "first"),
+        ("first=forged; {second}", "second"),
+        ("{second}", "second"),
+    ],
+)
+def test_of_cookies_of_other_names_the_first_to_be_accepted_is_used(
+    header: str, used: str, clock: Clock
+) -> None:
+    names = ("first", "second")
+    cookies = {
+        name: SecureCookieSessionInterface(
+            KEY, cookie=CookieOptions(name=name), clock=clock
+        ).make_cookie({"from": name})
+        for name in names
+    }
+    accept = [SignedFormat(cookie_name=name) for name in names]
+    interface = SecureCookieSessionInterface(KEY, accept=accept, clock=clock)
+    assert interface.read_cookie(header.format(**cookies)) == {"from": used}
+
+
+def test_what_to_accept_may_come_from_a_generator(clock: Clock, flask_s: str) -> None:
+    accept: Any = (each for each in [FROM_FLASK])
+    interface = SecureCookieSessionInterface(KEY, accept=accept, clock=clock)
+    assert interface.read_cookie(flask_s) == DATA
+
+
+def test_a_subclass_that_opens_no_session_gives_a_null_session_that_says_so() -> None:
+    class Closed(SecureCookieSessionInterface):
+        def open_session(self, environ: Any) -> None:
+            return None
+
+    session = Closed(KEY).make_null_session({})
+    with pytest.raises(SessionUnavailable, match="interface opened no session"):
+        session["a"] = 1

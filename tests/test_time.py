@@ -156,6 +156,30 @@ def test_a_clock_that_is_ahead_gives_no_session_more_time() -> None:
     assert browser.visit(browser_behind, lambda s: s.created_at) == START
 
 
+def test_a_clock_that_is_ahead_makes_no_browser_keep_the_cookie_longer() -> None:
+    browser = logged_in(made(Clock(START + 60)))
+    interface = made(Clock(START), leeway=timedelta(seconds=60), idle_timeout=None)
+
+    browser.visit(interface, lambda s: setattr(s, "permanent", True))
+
+    found = expires(browser)
+    assert found is not None
+    assert found.timestamp() == START + 4 * 3600
+
+
+@pytest.mark.parametrize("name", ["__Host-session", "other"])
+def test_a_fraction_of_a_second_shortens_no_session(name: str) -> None:
+    """Tokens carry whole seconds: what was issued late in one has all its time."""
+    clock = Clock(START + 0.9)
+    maker = made(clock, cookie=CookieOptions(name=name))
+    interface = made(clock, accept=[SignedFormat(cookie_name="other")])
+    cookie = maker.make_cookie({"user": "ada"})
+
+    clock.advance(hours=1)
+
+    assert interface.read_cookie(cookie) == {"user": "ada"}
+
+
 # -- renewal ---------------------------------------------------------------------------
 
 
