@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 
 MIN_BYTES = 16
 MIN_DIFFERENT_BYTES = 8
@@ -99,3 +100,18 @@ def problem(key: bytes) -> str | None:
     if re.sub("[^0-9a-z]", "", key.decode("latin-1").lower()) in _WELL_KNOWN:
         return "is a well-known example or placeholder"
     return None
+
+
+def fallbacks(given: object) -> tuple[list[bytes], list[str]]:
+    """The usable ones of the fallback keys, and what is wrong with the others."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        return [], ["fallback_keys must be a list of keys, not a single one."]
+    usable, faults = [], []
+    for index, each in enumerate(given):
+        key = to_bytes(each)
+        fault = "is not a str or bytes" if key is None else problem(key)
+        if key is None or fault is not None:
+            faults.append(f"fallback_keys[{index}] {fault}.")
+        else:
+            usable.append(key)
+    return usable, faults

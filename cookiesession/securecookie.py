@@ -75,7 +75,7 @@ class SecureCookieSessionInterface(SessionInterface):
         leeway: timedelta = timedelta(seconds=60),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        fallbacks, faults = _fallback_keys(fallback_keys)
+        fallbacks, faults = keys.fallbacks(fallback_keys)
         accepted, accept_faults = _accepted(accept)
         key = keys.to_bytes(secret_key)
         if key is None and secret_key is not None:
@@ -105,7 +105,8 @@ class SecureCookieSessionInterface(SessionInterface):
         )
         self._renew_after = self._timeouts.idle / 2  # the second half of the window
         self._warned: set[str] = set()
-        self._problem = _key_problem(key)
+        problem = "is missing" if key is None else keys.problem(key)
+        self._problem = problem and f"secret_key {problem}. {keys.REMEDY}"
         if key is None or self._problem is not None:
             logger.error("sessions are not available: %s", self._problem)
             return
@@ -344,26 +345,6 @@ class SecureCookieSessionInterface(SessionInterface):
 
 def _seconds(duration: timedelta | None) -> float:
     return math.inf if duration is None else duration.total_seconds()
-
-
-def _key_problem(key: bytes | None) -> str | None:
-    problem = "is missing" if key is None else keys.problem(key)
-    return problem and f"secret_key {problem}. {keys.REMEDY}"
-
-
-def _fallback_keys(given: object) -> tuple[list[bytes], list[str]]:
-    """The usable fallback keys, and the faults of the others."""
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        return [], ["fallback_keys must be a list of keys, not a single one."]
-    usable, faults = [], []
-    for index, each in enumerate(given):
-        key = keys.to_bytes(each)
-        problem = "is not a str or bytes" if key is None else keys.problem(key)
-        if key is None or problem is not None:
-            faults.append(f"fallback_keys[{index}] {problem}.")
-        else:
-            usable.append(key)
-    return usable, faults
 
 
 def _accepted(given: object) -> tuple[list[Format], list[str]]:

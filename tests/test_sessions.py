@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 from decimal import Decimal
+from email.message import Message  # has keys(), and is no mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -17,10 +18,12 @@ from support import KEY, OLD_KEY, Clock, open_session, save_session, values_of
 
 from cookiesession import (
     FLASK,
+    JSONTag,
     SecureCookieSession,
     SecureCookieSessionInterface,
     SessionCommitted,
     SignedFormat,
+    TaggedJSONSerializer,
 )
 
 INTERFACE = SecureCookieSessionInterface(KEY)
@@ -269,6 +272,68 @@ def test_reading_what_another_codec_wrote_is_no_modification(source: str) -> Non
     assert not session.modified
 
 
+class Point:
+    """Of a type without ``==``, as many are."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+
+class PointTag(JSONTag):
+    key = " point"
+    stored = 0  # how often
+
+    def check(self, value: Any) -> bool:
+        return type(value) is Point
+
+    def to_json(self, value: Point) -> list[int]:
+        self.stored += 1
+        return [value.x]
+
+    def to_python(self, stored: Any) -> Point:
+        return Point(*stored)
+
+
+def with_points(tag: PointTag) -> SecureCookieSessionInterface:
+    serializer = TaggedJSONSerializer(tags=[tag])
+    return SecureCookieSessionInterface(KEY, format=SignedFormat(serializer=serializer))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Point(1), lambda: float("nan")], ids=["no ==", "nan"]
+)
+def test_values_that_equal_nothing_are_compared_as_stored(
+    make: Callable[[], object],
+) -> None:
+    session = open_session(with_points(PointTag()), {"x": make()})
+    session["x"] = make()
+    assert not session.modified
+
+
+def test_reading_a_scalar_stores_nothing_again() -> None:
+    """However large the rest of the session is."""
+    interface = with_points(tag := PointTag())
+    session = open_session(interface, {"name": "ada", "point": Point(1)})
+    tag.stored = 0
+    assert session["name"] == session.get("name") == "ada"
+    assert save_session(interface, session) == [("Vary", "Cookie")]
+    assert tag.stored == 0
+
+
+def test_a_session_that_carries_its_creation_time_is_not_written_unchanged(
+    clock: Clock,
+) -> None:
+    interface = SecureCookieSessionInterface(KEY, clock=clock)
+    session = open_session(interface, {"a": 1, "c": [1]})
+    clock.advance(minutes=1)
+    session["a"] = 2
+    [cookie] = values_of(save_session(interface, session), "Set-Cookie")
+    again = SecureCookieSession(interface, cookie)
+    assert again.created_at < again.issued_at
+    again["c"] = [1]
+    assert not again.modified
+
+
 # -- after the headers have left ----------------------------------------------------
 
 
@@ -336,7 +401,9 @@ def test_the_union_is_a_plain_dict_with_the_right_side_s_values() -> None:
     assert not session.modified
 
 
-@pytest.mark.parametrize("other", [None, 1, [("a", 1)]], ids=repr)
+@pytest.mark.parametrize(
+    "other", [None, 1, [("a", 1)], Message()], ids=lambda each: type(each).__name__
+)
 def test_a_union_with_what_is_no_mapping_is_a_type_error(other: Any) -> None:
     session = open_session(INTERFACE, DATA)
     with pytest.raises(TypeError):
@@ -507,9 +574,11 @@ def test_making_a_session_permanent_is_a_change() -> None:
     assert written(session) == DATA
 
 
-def test_modified_may_be_set_to_force_a_save() -> None:
+@pytest.mark.parametrize("value", [True, 1])
+def test_modified_may_be_set_to_force_a_save(value: Any) -> None:
     session = open_session(INTERFACE, DATA)
-    session.modified = True
+    session.modified = value
+    assert session.modified is True
     assert session.accessed
     assert written(session) == DATA
 
@@ -536,6 +605,23 @@ def test_accessed_may_be_set(accessed: bool) -> None:
     session.accessed = accessed
     headers = save_session(INTERFACE, session)
     assert values_of(headers, "Vary") == (["Cookie"] if accessed else [])
+
+
+def test_accessed_set_on_an_untouched_session_gives_vary_and_loads_nothing() -> None:
+    session = open_session(INTERFACE, DATA)
+    session.accessed = True
+    assert save_session(INTERFACE, session) == [("Vary", "Cookie")]
+    assert repr(session) == "<SecureCookieSession not loaded>"
+
+
+def test_accessed_set_back_hides_no_change() -> None:
+    session = open_session(INTERFACE, DATA)
+    session["a"] = 2
+    session.accessed = False
+    headers = save_session(INTERFACE, session)
+    assert values_of(headers, "Vary") == ["Cookie"]
+    [cookie] = values_of(headers, "Set-Cookie")
+    assert INTERFACE.read_cookie(cookie) == {**DATA, "a": 2}
 
 
 # -- clear --------------------------------------------------------------------------

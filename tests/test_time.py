@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from clients import Browser
-from support import KEY, Clock
+from support import KEY, Clock, open_session
 
 from cookiesession import (
     FLASK,
@@ -165,6 +165,11 @@ def test_a_clock_that_is_ahead_makes_no_browser_keep_the_cookie_longer() -> None
     found = expires(browser)
     assert found is not None
     assert found.timestamp() == START + 4 * 3600
+
+
+def test_the_times_of_a_new_session_are_whole_seconds() -> None:
+    session = open_session(made(Clock(START + 0.9)))
+    assert (session.created_at, session.issued_at) == (START, START)
 
 
 @pytest.mark.parametrize("name", ["__Host-session", "other"])

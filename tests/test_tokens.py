@@ -360,6 +360,30 @@ def test_a_creation_time_after_the_issue_gains_nothing(created: int) -> None:
     assert interface.read_cookie(cookie) == {"a": 1}
 
 
+SPACED = '{"a": [1, 2], "b" : "\u00fc"}'.encode()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [dict, lambda s: s.update(b="\u00fc"), lambda s: s["a"].reverse()],
+    ids=["read", "assigned", "changed"],
+)
+@pytest.mark.parametrize("format", [SignedFormat(), EncryptedFormat()], ids=type)
+def test_another_program_s_spelling_of_json_is_no_change(use: Any, format: Any) -> None:
+    interface = made(format, accept=[SignedFormat()])
+    session = session_from(interface, signed_payload(SPACED))
+
+    use(session)
+
+    assert session.modified == (session != {"a": [1, 2], "b": "\u00fc"})
+
+
+def test_permanent_is_a_bool_whatever_another_program_stored() -> None:
+    session = session_from(made(), signed_payload(b'{"a":1,"_permanent":1}'))
+
+    assert session.permanent is True
+
+
 BOMB = """
 import resource, sys, zlib
 from base64 import urlsafe_b64encode
@@ -421,12 +445,29 @@ def test_of_several_cookies_the_latest_that_verifies_is_used() -> None:
         assert made().read_cookie("; ".join(header)) == {"a": 2}
 
 
+KEY_SALT = (KEY, f"cookiesession.v1\0{NAME}".encode(), "sha256")
+DAY = 24 * 60 * 60
+#: From the most telling to the least.
+REJECTED = [
+    signed(b64u(b'{"a":1}'), NOW - 32 * DAY, *KEY_SALT),
+    signed(b64u(b'{"a":1,"_cs":%d}' % (NOW - 91 * DAY)), NOW, *KEY_SALT),
+    signed(b64u(b'{"a":1}'), NOW + 61, *KEY_SALT),
+    signed_payload(b"[]"),
+    "A" * 70_001,
+]
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
         (["x", "A" * 70_001], "too_large"),
         (["x", signed_payload(b"[]")], "malformed"),
         (["x", "y"], "bad_signature"),
+        ([*REJECTED, "x"], "idle_expired"),
+        ([*REJECTED[1:], "x"], "absolute_expired"),
+        ([*REJECTED[2:], "x"], "not_yet_valid"),
+        ([*REJECTED[3:], "x"], "malformed"),
+        ([*REJECTED[4:], "x"], "too_large"),
         (["", "a b", "a=b"], "bad_signature"),
         ([""], "bad_signature"),
         ([f"{NAME}"], "bad_signature"),
