@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable
 from types import NoneType
 from typing import Any
@@ -108,7 +109,7 @@ class TaggedJSONSerializer:
             raise ValueError("not one JSON object")
         # Most JSON is too short, or too plain, to go over a limit.
         if (end > 2 * MAX_DEPTH or "\\" in text) and (
-            end > MAX_DIGITS
+            (end > MAX_DIGITS and not _python_limits_ints())
             or ("\\" in text and "\\ud" in text.lower())
             or (
                 text.count("[") + text.count("{") > MAX_DEPTH
@@ -263,6 +264,12 @@ def may_be_tagged(text: str) -> bool:
     """Whether JSON may hold a tag: whether any string in it starts with a space."""
     # One character is sought much faster than two.
     return (" " in text and '" ' in text) or ("\\" in text and "\\u0020" in text)
+
+
+def _python_limits_ints() -> bool:
+    """Whether reading a longer int raises anyway, as it does unless told otherwise."""
+    # CPython has it since 3.10.7; before, there is no limit, as if it were 0.
+    return 0 < getattr(sys, "get_int_max_str_digits", int)() <= MAX_DIGITS
 
 
 def _is_plain(value: Any, depth: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import re
+import sys
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from decimal import Decimal
@@ -545,3 +546,17 @@ def tag_with(key: str) -> JSONTag:
 def test_a_tag_without_a_usable_key_is_a_config_error(tags: Any, fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         TaggedJSONSerializer(tags=tags)
+
+
+@pytest.mark.parametrize("limit", [0, 640, 4_300, 100_000])
+def test_ints_are_limited_whatever_the_interpreter_was_told(limit: int) -> None:
+    set_limit = getattr(sys, "set_int_max_str_digits", None)
+    if set_limit is None:
+        pytest.skip("this CPython has no limit to set")
+    before = sys.get_int_max_str_digits()
+    try:
+        set_limit(limit)
+        with pytest.raises((TypeError, ValueError)):
+            DEFAULT.loads('{"a":' + "9" * 4_301 + "}")
+    finally:
+        set_limit(before)
