@@ -468,9 +468,11 @@ class TreeTag(JSONTag):
         return Tree(*stored)
 
 
-def test_an_application_can_add_a_type_of_its_own() -> None:
+@pytest.mark.parametrize("collect", [list, iter], ids=["list", "iterator"])
+def test_an_application_can_add_a_type_of_its_own(collect: Any) -> None:
+    serializer = TaggedJSONSerializer(tags=collect([ItemTag()]))
     interface = SecureCookieSessionInterface(
-        KEY, format=SignedFormat(serializer=TaggedJSONSerializer(tags=[ItemTag()]))
+        KEY, format=SignedFormat(serializer=serializer)
     )
 
     cookie = interface.make_cookie({"cart": [Item(3), (Item(4),)]})
