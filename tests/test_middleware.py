@@ -245,7 +245,9 @@ def test_a_change_after_write_raises() -> None:
         serve(app)
 
 
-def test_a_generator_app_may_use_write(check: Check) -> None:
+def test_a_generator_app_may_use_write(
+    check: Check, caplog: pytest.LogCaptureFixture
+) -> None:
     def app(environ: Any, start_response: Any) -> Iterator[bytes]:
         session_of(environ)["user"] = "ada"
         write = start_response(OK, PLAIN)
@@ -254,6 +256,7 @@ def test_a_generator_app_may_use_write(check: Check) -> None:
 
     server = serve(app, check)
     assert (server.body, server.saved) == (b"one two", {"user": "ada"})
+    assert caplog.records == []
 
 
 def test_an_empty_iterable_gets_its_session(check: Check) -> None:
@@ -584,6 +587,22 @@ def test_a_second_start_without_exc_info_after_the_headers_is_the_server_s() -> 
     with pytest.raises(AssertionError):
         server.run()
     assert server.started == [(OK, PLAIN)]
+
+
+def test_a_start_after_the_headers_reaches_the_server_with_its_own_arguments() -> None:
+    calls: list[tuple[Any, ...]] = []
+
+    def lenient(*arguments: Any) -> Callable[[bytes], object]:
+        calls.append(arguments)
+        return bytes
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)(b"hello")
+        start_response(OK, PLAIN)
+        return []
+
+    wrap(app)(create_environ(), lenient)
+    assert calls == [(OK, PLAIN), (OK, PLAIN)]
 
 
 # -- apps that raise, and close() ---------------------------------------------------
