@@ -87,6 +87,35 @@ def test_a_session_in_use_ends_with_its_absolute_window(
     assert browser.visit(interface, why) == "absolute_expired"
 
 
+DAY = 24 * 60 * 60
+
+
+@pytest.mark.parametrize(
+    ("issued", "created", "reason"),
+    [
+        (-31 * DAY, -31 * DAY, None),
+        (-31 * DAY - 1, -31 * DAY - 1, "idle_expired"),
+        (0, -90 * DAY, None),
+        (0, -90 * DAY - 1, "absolute_expired"),
+        (60, 60, None),
+        (61, 61, "not_yet_valid"),
+    ],
+)
+def test_the_defaults_are_31_days_idle_90_in_all_and_60_seconds_of_leeway(
+    issued: int, created: int, reason: str | None
+) -> None:
+    codec = EncryptedFormat().bind(KEY.encode(), "__Host-session")
+    token = codec.seal('{"a":1}', START + issued, START + created)
+    interface = SecureCookieSessionInterface(
+        KEY, format=EncryptedFormat(), clock=Clock(START)
+    )
+
+    session = interface.open_session({"HTTP_COOKIE": f"__Host-session={token}"})
+
+    assert session is not None
+    assert session.rejection == reason
+
+
 def test_without_timeouts_a_session_lives_for_ever(
     format: SignedFormat, clock: Clock
 ) -> None:
