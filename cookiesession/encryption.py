@@ -81,7 +81,7 @@ class _EncryptedCodec(Codec):
         issued = int.from_bytes(plaintext[:8], "big")
         created = int.from_bytes(plaintext[8:16], "big")
         payload = plaintext[16:].rstrip(b"\0")[:-1]
-        if not payload or plaintext[16:] != _pad(payload):
+        if plaintext[16:] != _pad(payload):
             raise Malformed
         return self.parse(payload, issued, created)
 

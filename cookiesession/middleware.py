@@ -209,8 +209,7 @@ class _Response:
             if not first:
                 return body
         rest = chain(first, iterator)
-        close = getattr(body, "close", None)
-        return ClosingIterator(rest, close) if close else rest
+        return ClosingIterator(rest, getattr(body, "close", None))
 
     def _pass_through(self) -> None:
         """No response was started: it is as on the bare server, now or later."""

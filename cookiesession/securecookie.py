@@ -84,7 +84,7 @@ class SecureCookieSessionInterface(SessionInterface):
             faults.append("cookie must be a CookieOptions.")
         if not isinstance(format, Format):
             faults.append("format must be a SignedFormat or an EncryptedFormat.")
-        elif isinstance(cookie, CookieOptions) and format.cookie_name:
+        elif format.cookie_name:
             faults.append("format's own cookie_name is for accept: use CookieOptions.")
         faults += accept_faults
         if isinstance(cookie, CookieOptions):
@@ -307,7 +307,7 @@ class SecureCookieSessionInterface(SessionInterface):
         self, what: str, size: int, limit: int, session: SecureCookieSession
     ) -> SessionTooLarge:
         serializer = self.writer.serializer
-        sizes = {k: len(serializer.dumps({k: v})) for k, v in session.copy().items()}
+        sizes = {k: len(serializer.dumps({k: v})) for k, v in session.items()}
         biggest = sorted(sizes.items(), key=lambda item: -item[1])[:3]
         return SessionTooLarge(what, size, limit, biggest)
 

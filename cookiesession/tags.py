@@ -107,7 +107,7 @@ def _to_flask_date(value: dt.datetime) -> str:
         text = http_date(whole)
         if parse_date(text) == whole:
             return text
-    except (OverflowError, ValueError):
+    except OverflowError:
         pass
     raise Refused("a datetime that Flask would read as another")
 

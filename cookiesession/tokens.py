@@ -293,7 +293,7 @@ def encode_payload(text: bytes, compress_from: int) -> bytes:
     if len(text) >= compress_from:
         # The window that the text needs: allocating the usual 32 kB costs more than the
         # work. Matches reach 262 bytes less far than the window's size.
-        bits = min(max(9, (len(text) + 262).bit_length()), 15)
+        bits = min((len(text) + 262).bit_length(), 15)
         compressor = zlib.compressobj(wbits=bits)
         compressed = compressor.compress(text) + compressor.flush()
         if len(compressed) < len(text) - 1:
@@ -312,7 +312,7 @@ def decode_payload(payload: bytes) -> bytes:
     try:
         text = inflater.decompress(decode_base64(payload[1:]), MAX_JSON + 1)
     except zlib.error:
-        text = b""
+        raise Malformed from None
     if not inflater.eof or inflater.unused_data:
         raise Malformed
     return text

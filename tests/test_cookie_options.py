@@ -135,6 +135,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "domain of another type": ({"name": "s", "domain": b"example.com"}, NO_HOST),
     "domain a list": ({"name": "s", "domain": ["example.com"]}, NO_HOST),
     "domain an IPv4 address": ({"name": "s", "domain": "127.0.0.1"}, IP),
+    "domain a short IPv4 address": ({"name": "s", "domain": "127.1"}, IP),
     "domain an IPv6 address": ({"name": "s", "domain": "::1"}, IP),
     "domain an IPv6 address in brackets": ({"name": "s", "domain": "[::1]"}, IP),
     "domain with a leading dot": (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import cookiesession
+from cookiesession import ConfigError, EncryptedFormat
 
 PUBLIC = {
     *("SessionMiddleware", "get_session"),
@@ -116,3 +117,12 @@ def test_importing_loads_no_optional_dependency_and_prints_nothing() -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (FOLDER / "py.typed").is_file()
+
+
+def test_without_the_extra_its_absence_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)  # as if not installed
+
+    with pytest.raises(ConfigError, match=r'pip install "cookiesession\[encryption\]"'):
+        EncryptedFormat()

@@ -562,3 +562,10 @@ def test_ints_are_limited_whatever_the_interpreter_was_told(limit: int) -> None:
             DEFAULT.loads('{"a":' + "9" * 4_301 + "}")
     finally:
         set_limit(before)
+
+
+def test_of_several_tags_the_one_that_knows_the_value_stores_it() -> None:
+    serializer = TaggedJSONSerializer(tags=[ItemTag(), TreeTag()])
+    data = {"a": Tree(), "b": Item(1)}
+
+    assert serializer.dumps(data).startswith('{"a":{" tree":[]},"b":{" item":')
