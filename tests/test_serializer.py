@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
-from support import KEY
+from support import KEY, open_session
 from values import assert_same, sessions, values
 
 from cookiesession import (
@@ -253,6 +253,27 @@ def test_64_levels_are_stored_and_no_more(
     assert_same(serializer.loads(serializer.dumps(data)), data)
     with pytest.raises(TypeError, match="nested deeper than 64 levels"):
         serializer.dumps({"a": [data["a"]]})
+
+
+def test_the_deepest_level_holds_values_of_any_type_that_is_no_box() -> None:
+    value: Any = [MOMENT, b"x", Decimal(1), UUID(int=1), Markup("x")]
+    for _ in range(62):
+        value = [value]
+
+    assert_same(DEFAULT.loads(DEFAULT.dumps({"a": value})), {"a": value})
+
+
+def test_a_value_too_deep_is_refused_where_it_is_assigned_and_no_other() -> None:
+    session = open_session(SecureCookieSessionInterface(KEY))
+    session["a"] = nested(63, list)
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        session["a"] = [nested(63, list)]
+
+
+def test_what_is_wide_and_shallow_is_no_deep_nesting() -> None:
+    data: dict[str, Any] = {"rows": [[row, "x", None, {}] for row in range(100)]}
+
+    assert_same(DEFAULT.loads(DEFAULT.dumps(data)), data)
 
 
 def test_a_value_that_holds_itself_is_refused() -> None:
@@ -518,6 +539,28 @@ def test_a_recursive_type_keeps_the_limit_of_depth(start: int) -> None:
 
     with pytest.raises(TypeError, match="nested deeper than 64 levels"):
         serializer.dumps({"a": value})
+
+
+class SelfTag(TreeTag):
+    """Stores a value as itself, for ever."""
+
+    def to_json(self, value: Any) -> Any:
+        return value
+
+
+def test_a_tag_that_stores_its_own_type_for_ever_is_refused() -> None:
+    serializer = TaggedJSONSerializer(tags=[SelfTag()])
+
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        serializer.dumps({"a": Tree()})
+
+
+def test_each_of_several_types_is_stored_by_its_own_tag() -> None:
+    serializer = TaggedJSONSerializer(tags=[TreeTag(), ItemTag()])
+
+    data = serializer.loads(serializer.dumps({"tree": Tree(), "item": Item(1)}))
+
+    assert (type(data["tree"]), data["item"]) == (Tree, Item(1))
 
 
 class _NoKey(ItemTag):
