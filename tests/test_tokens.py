@@ -146,6 +146,30 @@ def test_the_kept_signer_signs_as_the_untouched_one(
         assert signer.get_signature(written).decode() == signature
 
 
+NOISE = "".join(b64u(hashlib.sha512(bytes([n])).digest()) for n in range(8))
+FLASKS = FLASK.bind(KEY.encode(), NAME)
+
+
+def payload_of(text: str) -> str:
+    return FLASKS.seal(text, NOW, NOW).rsplit(".", 2)[0]
+
+
+def test_a_payload_is_compressed_where_itsdangerous_would() -> None:
+    texts = [NOISE[:size] + "x" * more for size in range(1, 60) for more in range(30)]
+    gains = {text: len(text) - len(zlib.compress(text.encode())) for text in texts}
+
+    assert {0, 1, 2} <= set(gains.values())
+    for text, gain in gains.items():
+        assert payload_of(text).startswith(".") == (gain > 1), text
+
+
+@pytest.mark.parametrize("gap", [1, 200, 5_000, 20_000, 31_000])
+def test_what_repeats_far_away_is_compressed_as_well(gap: int) -> None:
+    text = NOISE + "x" * gap + NOISE
+
+    assert len(payload_of(text)) == 1 + len(b64u(zlib.compress(text.encode())))
+
+
 # -- one spelling ---------------------------------------------------------------------
 
 
