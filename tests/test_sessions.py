@@ -272,6 +272,21 @@ def test_reading_what_another_codec_wrote_is_no_modification(source: str) -> Non
     assert not session.modified
 
 
+@pytest.mark.parametrize(
+    ("came", "key"),
+    [({"pair": (1, 2)}, "a"), ({}, " t"), ({}, " ")],
+    ids=["beside a tuple", "of a key like a tag", "of a space"],
+)
+def test_an_assigned_scalar_leaves_the_rest_what_it_was(
+    came: dict[str, Any], key: str
+) -> None:
+    session = open_session(INTERFACE, came or None)
+    session[key] = "x"
+    stored = written(session)
+    assert stored == {**came, key: "x"}
+    assert repr(stored) == repr({**came, key: "x"})
+
+
 class Point:
     """Of a type without ``==``, as many are."""
 
