@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
-from support import KEY, OLD_KEY
+from support import KEY, OLD_KEY, Clock, save_session, values_of
 
 from cookiesession import (
     FLASK,
@@ -433,3 +433,42 @@ def test_it_runs_as_a_program() -> None:
     help = run("inspect", "--help")
     assert help.returncode == 0
     assert "exit status:" in help.stdout
+
+
+def test_the_report_says_all_there_is_to_say_a_line_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = Clock()
+    interface = SecureCookieSessionInterface(KEY, clock=clock, permanent=True)
+    first = interface.open_session({})
+    assert first is not None
+    first["user"] = "ada"
+    [cookie] = values_of(save_session(interface, first), "Set-Cookie")
+    clock.advance(days=20)
+    renewed = interface.open_session({"HTTP_COOKIE": cookie})
+    assert renewed is not None
+    renewed["cart"] = [1]
+    [cookie] = values_of(save_session(interface, renewed), "Set-Cookie")
+    monkeypatch.setattr(time, "time", lambda: clock.now + 90_061)
+    monkeypatch.setenv("SECRET_KEY", KEY)
+
+    assert main(["inspect", cookie]) == 0
+
+    assert (
+        capsys.readouterr().out
+        == """\
+cookie:    __Host-session
+format:    signed.v1 (sha256)
+size:      145 of 4096 bytes, name included
+valid:     yes
+issued:    2023-12-04 22:13:20 UTC, 1 day, 1:01:01 ago
+created:   2023-11-14 22:13:20 UTC, 21 days, 1:01:01 ago
+permanent: yes
+contents:  {
+  "user": "ada",
+  "cart": [
+    1
+  ]
+}
+"""
+    )
