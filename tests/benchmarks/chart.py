@@ -67,7 +67,7 @@ def _place(cost: float) -> float:
 
 
 def _number(cost: float) -> str:
-    return f"{cost:.2f}" if cost < 10 else f"{cost:.0f}"
+    return f"{max(cost, 0):.2f}" if cost < 10 else f"{cost:.0f}"
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
