@@ -90,6 +90,8 @@ def test_keygen_prints_a_key_that_works(
         pytest.param("a=b; {cookie}; theme=dark", id="Cookie header's value"),
         pytest.param("cookie: a=b; {cookie}", id="Cookie header"),
         pytest.param("{cookie}; Path=/; Max-Age=60; Secure", id="Set-Cookie value"),
+        pytest.param("Cookie: {cookie}\nCookie: a=b", id="two Cookie headers"),
+        pytest.param("a=b ; __Host-session = {token} ; c=d", id="spaces around ="),
         pytest.param("Set-Cookie: {cookie}; Path=/", id="Set-Cookie header"),
         pytest.param(
             "HTTP/1.1 200 OK\r\nServer: x; y=z\r\nSet-Cookie: a=b; Path=/\r\n"
@@ -123,19 +125,33 @@ def test_a_cookie_is_read_from_standard_input(
 def test_ours_is_preferred_to_another_cookie_that_looks_like_a_token(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    other = make({"theirs": True}, cookie=CookieOptions(name="other"))
+    other = make({"theirs": True}, cookie=CookieOptions(name="A-first"))
     for header in (f"{other}; {make()}", f"{make()}; {other}"):
         assert inspect(capsys, header)["contents"] == CONTENTS
-    report = inspect(capsys, f"{other}; {make()}", "--name", "other")
+    report = inspect(capsys, f"{other}; {make()}", "--name", "A-first")
     assert report["contents"] == {"theirs": True}
 
 
 def test_a_cookie_that_is_no_token_is_told_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for given in ("garbage", "session=garbage", "session=a.b.c", "sess\xefon.\u20ac.x"):
+    signature = "c" * 43
+    for given in (
+        "garbage",
+        "session=garbage",
+        "session=a.b.c",
+        "sess\xefon.\u20ac.x",
+        f"session=a!.b.{signature}",
+    ):
         report = inspect(capsys, given, status=1)
         assert (report["verdict"], report["contents"]) == ("no_token", None)
+
+
+def test_the_cookie_of_the_name_that_was_given_is_told_of_whatever_it_looks_like(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = inspect(capsys, "a=b; mine=garbage", "--name", "mine", status=1)
+    assert (report["cookie"], report["verdict"]) == ("mine", "no_token")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +162,7 @@ def test_a_cookie_that_is_no_token_is_told_so(
         pytest.param(["", "--name", "a;b"], "cannot be the name", id="no name"),
         pytest.param(["x", "--key-env", "UNSET"], "no key", id="no key in variable"),
         pytest.param(["x", "--key-file", "/does/not/exist"], "exist", id="no key file"),
+        pytest.param(["x", "--key-file", os.devnull], "no key", id="empty key file"),
         pytest.param(["x", "--salt", ""], "salt must be", id="no salt"),
         pytest.param(["x", "--secret-key", "k"], "unrecognized", id="key as argument"),
     ],
@@ -167,6 +184,9 @@ def test_wrong_usage_exits_with_2_and_says_why(
         pytest.param({}, "signed.v1 (sha256)", id="signed"),
         pytest.param(
             {"format": SignedFormat(digest="sha512")}, "signed.v1 (sha512)", id="sha512"
+        ),
+        pytest.param(
+            {"format": SignedFormat(digest="sha384")}, "signed.v1 (sha384)", id="sha384"
         ),
         pytest.param(
             {"format": SignedFormat(bind_name=False)},
@@ -193,11 +213,23 @@ def test_every_signed_format_is_recognised_and_verified(
     assert report["contents"] == CONTENTS
 
 
-def test_without_a_key_a_sha1_signature_is_taken_for_flasks(
+def test_without_a_key_a_sha1_signature_is_taken_for_flasks_and_others_for_ours(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     report = inspect(capsys, make(format=FLASK, cookie=SESSION))
     assert (report["format"], report["verdict"]) == ("flask (sha1)", "not_checked")
+    report = inspect(capsys, make())
+    assert report["format"] == "signed.v1 (sha256)"
+
+
+def test_without_a_key_nothing_is_valid_not_even_what_an_empty_key_signed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    signer = {"key_derivation": "hmac"}
+    flask = URLSafeTimedSerializer("", salt=FLASK.salt, signer_kwargs=signer)
+    token = flask.dumps(CONTENTS)
+    assert isinstance(token, str)
+    assert inspect(capsys, token)["verdict"] == "not_checked"
 
 
 def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
@@ -217,19 +249,24 @@ def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
     assert inspect(capsys, cookie, status=1)["verdict"] == "bad_signature"
 
 
+@pytest.mark.parametrize("kind", [SignedFormat, EncryptedFormat])
+@pytest.mark.usefixtures("with_key")
 def test_a_salt_of_the_app_is_an_option(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], kind: type[SignedFormat | EncryptedFormat]
 ) -> None:
-    monkeypatch.setenv("SECRET_KEY", KEY)
-    cookie = make(format=SignedFormat(salt="my-app"))
+    pytest.importorskip("cryptography")
+    cookie = make(format=kind(salt="my-app"))
     assert inspect(capsys, cookie, status=1)["verdict"] == "bad_signature"
     assert inspect(capsys, cookie, "--salt", "my-app")["verdict"] == "valid"
 
 
+@pytest.mark.parametrize("kind", [SignedFormat, EncryptedFormat])
 @pytest.mark.usefixtures("with_key")
 def test_types_are_shown_as_they_are_stored_the_apps_own_included(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], kind: type[SignedFormat | EncryptedFormat]
 ) -> None:
+    pytest.importorskip("cryptography")
+
     class PathTag(JSONTag):
         key = " path"
 
@@ -244,9 +281,16 @@ def test_types_are_shown_as_they_are_stored_the_apps_own_included(
 
     serializer = TaggedJSONSerializer(tags=[PathTag()])
     contents = {"id": UUID(int=1), "p": Path("x")}
-    report = inspect(capsys, make(contents, format=SignedFormat(serializer=serializer)))
+    report = inspect(capsys, make(contents, format=kind(serializer=serializer)))
     assert report["contents"] == {"id": {" u": UUID(int=1).hex}, "p": {" path": "x"}}
     assert report["verdict"] == "valid"
+
+
+def test_flasks_types_are_shown_as_they_are_stored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cookie = make({"id": UUID(int=1)}, format=FLASK, cookie=SESSION)
+    assert inspect(capsys, cookie)["contents"] == {"id": {" u": UUID(int=1).hex}}
 
 
 # -- what is said --------------------------------------------------------------
@@ -256,7 +300,8 @@ def test_without_a_key_the_contents_are_shown_and_called_unverified(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["inspect", make(key=OLD_KEY)]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == ""
     assert "anyone may have written this" in out
     assert '"user_id": 1' in out
 
@@ -315,6 +360,38 @@ def test_the_apps_timeouts_can_be_given(capsys: pytest.CaptureFixture[str]) -> N
     assert expired["verdict"] == "absolute_expired"
 
 
+@pytest.mark.parametrize(
+    ("options", "days", "verdict"),
+    [
+        pytest.param([], 30.9, "valid", id="idle"),
+        pytest.param([], 31.1, "idle_expired", id="idle for too long"),
+        pytest.param(["--idle-timeout", "0"], 89.9, "valid", id="old"),
+        pytest.param(["--idle-timeout", "0"], 90.1, "absolute_expired", id="too old"),
+        pytest.param(
+            ["--idle-timeout", "0", "--absolute-timeout", "0"], 999, "valid", id="any"
+        ),
+    ],
+)
+@pytest.mark.usefixtures("with_key")
+def test_the_timeouts_are_31_and_90_days_unless_others_are_given(
+    capsys: pytest.CaptureFixture[str], options: list[str], days: float, verdict: str
+) -> None:
+    cookie = make(clock=lambda: time.time() - days * 24 * 60 * 60)
+    report = inspect(capsys, cookie, *options, status=int(verdict != "valid"))
+    assert report["verdict"] == verdict
+
+
+@pytest.mark.usefixtures("with_key")
+def test_a_clock_may_be_a_minute_ahead_of_this_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = Clock().now
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert inspect(capsys, make(clock=lambda: now + 60))["verdict"] == "valid"
+    ahead = inspect(capsys, make(clock=lambda: now + 61), status=1)
+    assert ahead["verdict"] == "not_yet_valid"
+
+
 @pytest.mark.usefixtures("with_key")
 def test_a_token_of_another_cookies_name_does_not_verify(
     capsys: pytest.CaptureFixture[str],
@@ -329,6 +406,22 @@ def test_an_oversized_token_is_not_looked_into(
 ) -> None:
     cookie = make({"a": os.urandom(4000)}, cookie=CookieOptions(max_size=9000))
     assert inspect(capsys, cookie, status=1)["verdict"] == "too_large"
+    assert inspect(capsys, "x" * 4097, status=1)["verdict"] == "too_large"
+    assert inspect(capsys, "x" * 4096, status=1)["verdict"] == "no_token"
+
+
+def test_what_cannot_be_read_is_told_in_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    signed = make().partition(".")[2]
+    for given, words in (
+        ("x" * 5000, "valid:     NO, too_large: no browser keeps such a cookie\n"),
+        ("garbage", "format:    unknown\n"),
+        ("garbage", "valid:     NO: this looks like no token at all"),
+        (f"W10.{signed}", "valid:     NO, malformed: "),
+    ):
+        assert main(["inspect", given]) == 1
+        assert words in capsys.readouterr().out
 
 
 def test_a_forged_payload_that_is_no_session_is_told_as_the_app_would(
@@ -352,11 +445,21 @@ def test_a_signed_payload_that_is_no_session_is_malformed(
     assert inspect(capsys, f"session={token}", status=1)["verdict"] == "malformed"
 
 
+@pytest.mark.parametrize("bits", [40, 60, 63])
 def test_an_issue_time_that_is_no_date_is_shown_as_a_number(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], bits: int
 ) -> None:
-    main(["inspect", make(clock=lambda: 2.0**60)])
-    assert f"{2**60}, which is no date" in capsys.readouterr().out
+    main(["inspect", make(clock=lambda: 2.0**bits)])
+    assert f"{2**bits}, which is no date" in capsys.readouterr().out
+
+
+def test_a_cookie_of_this_second_is_told_as_past(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = Clock().now
+    monkeypatch.setattr(time, "time", lambda: now + 0.5)
+    main(["inspect", make(clock=lambda: now)])
+    assert "UTC, 0:00:00 ago" in capsys.readouterr().out
 
 
 # -- secrets, and terminals ----------------------------------------------------
@@ -407,6 +510,61 @@ def test_two_sources_of_a_key_are_wrong_usage(
 ) -> None:
     argv = ["inspect", "x", "--key-env", "A", "--key-file", "b"]
     assert "not allowed with" in usage_error(capsys, *argv)
+
+
+# -- help ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "wanted"),
+    [
+        pytest.param(
+            ["--help"],
+            [
+                "usage: python -m cookiesession ",
+                "Make keys and look into cookies.",
+                "keygen print a new, good secret key",
+                "inspect say what a session cookie holds",
+            ],
+            id="all",
+        ),
+        pytest.param(
+            ["inspect", "--help"],
+            [
+                "usage: python -m cookiesession inspect ",
+                "Say what a session cookie holds and whether it is valid.",
+                "cookie default: read from standard input",
+                "--name NAME the cookie's name (default: found, or __Host-session)",
+                "--key-env VARIABLE the environment variable with the key",
+                "--key-file FILE a file with the key instead",
+                f"--salt SALT default: {SignedFormat.salt}",
+                "--idle-timeout SECONDS as the app has it; 0 for no limit (default: 31",
+                "--absolute-timeout SECONDS as the app has it; 0 for no limit",
+                "--json print one JSON object",
+                "exit status: 0 the cookie is valid",
+            ],
+            id="inspect",
+        ),
+    ],
+)
+def test_the_help_says_what_each_argument_is(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    wanted: list[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as exit:
+        main(argv)
+    assert exit.value.code == 0
+    out = capsys.readouterr().out
+    said = " ".join(out.split())
+    assert [each for each in wanted if each not in said] == []
+    assert ("\n  1  it is not: " in out) == (argv[0] == "inspect")  # lines are kept
+
+
+def test_a_command_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "required: command" in usage_error(capsys)
 
 
 # -- as a program --------------------------------------------------------------

@@ -60,6 +60,33 @@ PLACEHOLDERS: dict[str, str | bytes] = {
     "Superset's older chart": "thisISaSECRET_1234",
     "Redash": "c292a0a3aa32397cdb050e233733900f",
 }
+# Keys that people really run with, as documentation and tutorials spell them.
+COMMON_PLACEHOLDERS = """
+    change-this-secret-key
+    change_this_to_a_random_secret
+    CHANGE-THIS-TO-SOMETHING-SECRET
+    Development Key!
+    insert-random-secret-key-here
+    my_super_secret_key
+    mysecretkey123456
+    not-so-secret-key
+    put-your-secret-key-here
+    replace-me-with-a-secret
+    replace_this_with_a_secret_key
+    SECRET_KEY_GOES_HERE
+    some random string
+    This is a secret key!
+    this-is-my-secret-key
+    This key must be changed
+    TopSecretPassword
+    you-will-never-guess
+    your-own-random-generated-secret-key
+    <your-secret-key>
+    0123456789abcdef
+    abcdefghijklmnop
+    ABCDEFGHIJKLMNOPQRSTUVWXYZ
+    An example key that is not a secret
+""".strip().splitlines()
 BAD_KEYS |= {name: (key, WELL_KNOWN) for name, key in PLACEHOLDERS.items()}
 
 GOOD_KEYS: dict[str, str | bytes] = {
@@ -110,6 +137,11 @@ def test_a_bad_key_gives_no_session_and_one_error(
     assert len(caplog.records) == 1
     with pytest.raises(SessionUnavailable, match=problem):
         interface.make_null_session({})["a"] = 1
+
+
+@pytest.mark.parametrize("key", [line.strip() for line in COMMON_PLACEHOLDERS])
+def test_a_placeholder_is_no_key(key: str) -> None:
+    assert keys.problem(key.encode()) == WELL_KNOWN
 
 
 def test_without_a_key_there_is_no_session(caplog: pytest.LogCaptureFixture) -> None:

@@ -221,6 +221,16 @@ def test_a_set_is_written_in_one_order_however_it_was_built(items: list[Any]) ->
     assert DEFAULT.dumps({"a": set(backwards)}) == DEFAULT.dumps({"a": set(items)})
 
 
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_holds_nine_numbers_of_the_same_hash_and_no_more(kind: Any) -> None:
+    alike = [n * sys.hash_info.modulus for n in range(10)]
+    data = {"a": kind(alike[:9])}
+
+    assert_same(DEFAULT.loads(DEFAULT.dumps(data)), data)
+    with pytest.raises(TypeError, match="numbers that have the same hash"):
+        DEFAULT.dumps({"a": kind(alike)})
+
+
 def test_of_a_time_zone_the_offset_is_kept_and_fold_is_not() -> None:
     named = dt.timezone(dt.timedelta(hours=1), "CET")
     data = {"at": MOMENT.replace(tzinfo=named, fold=1), "t": dt.time(1, fold=1)}
@@ -541,6 +551,50 @@ def test_a_recursive_type_keeps_the_limit_of_depth(start: int) -> None:
         serializer.dumps({"a": value})
 
 
+def chain_of(trees: int) -> Tree:
+    tree = Tree()
+    for _ in range(trees - 1):
+        tree = Tree(tree)
+    return tree
+
+
+def test_a_type_of_one_s_own_takes_a_level_and_the_list_it_stores_another() -> None:
+    serializer = TaggedJSONSerializer(tags=[TreeTag()])
+    text = serializer.dumps({"a": [chain_of(31)]})  # 1 + 1 + 2 * 31 levels
+
+    assert serializer.dumps(serializer.loads(text)) == text
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        serializer.dumps({"a": [[chain_of(31)]]})
+
+
+def test_a_type_of_one_s_own_is_read_as_deep_as_it_is_written() -> None:
+    serializer = TaggedJSONSerializer(tags=[TreeTag()])
+
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        serializer.loads('{"a":' + '{" tree":[' * 32 + "]}" * 32 + "}")
+
+
+class PriceTag(ItemTag):
+    """Stores a number."""
+
+    def to_json(self, value: Any) -> Any:
+        return value.price
+
+    def to_python(self, stored: Any) -> Any:
+        return Item(stored)
+
+
+def test_a_type_of_one_s_own_takes_a_level_even_if_it_stores_a_number() -> None:
+    serializer = TaggedJSONSerializer(tags=[PriceTag()])
+    value: Any = Item(1)
+    for _ in range(62):
+        value = [value]
+
+    assert serializer.loads(serializer.dumps({"a": value})) == {"a": value}
+    with pytest.raises(TypeError, match="nested deeper than 64 levels"):
+        serializer.dumps({"a": [value]})
+
+
 class SelfTag(TreeTag):
     """Stores a value as itself, for ever."""
 
@@ -561,6 +615,18 @@ def test_each_of_several_types_is_stored_by_its_own_tag() -> None:
     data = serializer.loads(serializer.dumps({"tree": Tree(), "item": Item(1)}))
 
     assert (type(data["tree"]), data["item"]) == (Tree, Item(1))
+
+
+METHODS = ("check", "to_json", "to_python")
+
+
+@pytest.mark.parametrize("missing", METHODS)
+def test_a_tag_without_one_of_its_methods_cannot_be_made(missing: str) -> None:
+    methods = {name: getattr(ItemTag, name) for name in METHODS if name != missing}
+    incomplete = type("Incomplete", (JSONTag,), {"key": " item", **methods})
+
+    with pytest.raises(TypeError, match=missing):
+        incomplete()
 
 
 class _NoKey(ItemTag):
