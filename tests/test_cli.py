@@ -346,6 +346,7 @@ def test_a_cookie_that_is_not_valid_exits_with_1_and_says_why(
     cookie = make(**options)
     report = inspect(capsys, cookie, status=1)
     assert (report["verdict"], report["contents"]) == (verdict, CONTENTS)
+    assert report["format"] == "signed.v1 (sha256)"
     assert main(["inspect", cookie]) == 1
     assert f"NO, {verdict}: " in capsys.readouterr().out
 
@@ -379,6 +380,20 @@ def test_the_timeouts_are_31_and_90_days_unless_others_are_given(
     cookie = make(clock=lambda: time.time() - days * 24 * 60 * 60)
     report = inspect(capsys, cookie, *options, status=int(verdict != "valid"))
     assert report["verdict"] == verdict
+
+
+@pytest.mark.usefixtures("with_key")
+def test_a_timeout_counts_whole_seconds_as_the_app_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    cookie = make(clock=clock)
+    monkeypatch.setattr(time, "time", clock)
+    clock.advance(seconds=60.5)
+    assert inspect(capsys, cookie, "--idle-timeout", "60")["verdict"] == "valid"
+    clock.advance(seconds=0.5)
+    late = inspect(capsys, cookie, "--idle-timeout", "60", status=1)
+    assert late["verdict"] == "idle_expired"
 
 
 @pytest.mark.usefixtures("with_key")
@@ -453,6 +468,18 @@ def test_an_issue_time_that_is_no_date_is_shown_as_a_number(
     assert f"{2**bits}, which is no date" in capsys.readouterr().out
 
 
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="cannot change the time zone")
+def test_times_are_told_in_utc_wherever_one_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XYZ-9")
+        time.tzset()
+        main(["inspect", make(clock=Clock())])
+    time.tzset()
+    assert "issued:    2023-11-14 22:13:20 UTC" in capsys.readouterr().out
+
+
 def test_a_cookie_of_this_second_is_told_as_past(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -495,7 +522,7 @@ def test_the_key_comes_from_a_file_or_a_variable_and_is_never_printed(
     key: str,
 ) -> None:
     file = tmp_path / "key"
-    file.write_text(f"{key}\n", encoding="ascii")
+    file.write_bytes(key.encode() + b"\r\n")
     monkeypatch.setenv("MY_KEY", key)
     for option in (["--key-file", str(file)], ["--key-env", "MY_KEY"]):
         status = main(["inspect", make(), *option])

@@ -48,6 +48,7 @@ PLACEHOLDERS: dict[str, str | bytes] = {
     "digits": "0123456789abcdef0123456789abcdef",
     "Flask's documentation": b'_5#y2L"F4Q8z\n\xec]/',
     "Flask's documentation, as text": '_5#y2L"F4Q8z\n\xec]/',
+    "Flask's documentation, escapes not read": r'_5#y2L"F4Q8z\n\xec]/',
     "Flask's first tutorial": "A0Zr98j/3yX R~XHH!jmN]LWX/,?RT",
     "Flask's newest documentation": (
         "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"
