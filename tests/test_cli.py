@@ -359,6 +359,8 @@ def test_the_apps_timeouts_can_be_given(capsys: pytest.CaptureFixture[str]) -> N
     options = ("--idle-timeout", "0", "--absolute-timeout", "3600")
     expired = inspect(capsys, cookie, *options, status=1)
     assert expired["verdict"] == "absolute_expired"
+    main(["inspect", cookie, *options])
+    assert "NO, absolute_expired: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
