@@ -7,11 +7,12 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
-from support import EXAMPLES
+from support import EXAMPLES, KEY
 from werkzeug.test import Client
 
 from cookiesession import (
     NullSession,
+    SecureCookieSessionInterface,
     SessionInterface,
     SessionMiddleware,
     SessionMixin,
@@ -131,3 +132,21 @@ def test_the_mixin_s_defaults_suit_a_session_that_does_not_track_its_use() -> No
     assert (session.permanent, session.new) == (False, False)
     assert session == {"user": "ada"}
     assert not SessionInterface.is_null_session(RecordingInterface(session), session)
+
+
+@pytest.mark.parametrize("missing", ["open_session", "save_session"])
+def test_an_interface_without_one_of_its_two_methods_cannot_be_made(
+    missing: str,
+) -> None:
+    [other] = {"open_session", "save_session"} - {missing}
+    incomplete = type("Incomplete", (SessionInterface,), {other: lambda *_: None})
+
+    with pytest.raises(TypeError, match=missing):
+        incomplete()
+
+
+def test_a_null_session_of_one_s_own_is_a_null_session() -> None:
+    class Nothing(NullSession):
+        """Says something else, perhaps."""
+
+    assert SecureCookieSessionInterface(KEY).is_null_session(Nothing())

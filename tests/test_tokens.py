@@ -584,3 +584,14 @@ def test_a_tag_is_a_tag_however_another_program_spells_its_space(
     token = signed_payload(rb'{"a":{"\u0020t":[1]}}')
 
     assert interface.read_cookie(f"{NAME}={token}") == {"a": (1,)}
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"), [(4096, "bad_signature"), (4097, "too_large")]
+)
+def test_a_token_is_looked_at_up_to_4096_bytes_however_small_ours_must_be(
+    size: int, reason: str
+) -> None:
+    small = made(cookie=CookieOptions(max_size=20))
+
+    assert session_from(small, "A" * size).rejection == reason
