@@ -130,8 +130,8 @@ class TaggedJSONSerializer:
             self._tag(key, (None, key), MAX_DEPTH)
         self._tag(value, (None, key), MAX_DEPTH - 1)
 
-    def _must_escape(self, key: str) -> bool:
-        """Whether a user's own dict with this one key would be taken for a tag."""
+    def _is_tag(self, key: str) -> bool:
+        """Whether a dict with this one key is a tag, or, a user's own, is escaped."""
         return key[:1] == " "
 
     def _escape(self, key: str, stored: Any) -> Any:
@@ -146,7 +146,7 @@ class TaggedJSONSerializer:
     def _untag(self, found: dict[str, Any]) -> Any:
         if len(found) == 1:
             [(key, stored)] = found.items()
-            if key[:1] == " ":
+            if self._is_tag(key):
                 return self._readers[key](stored)  # a KeyError: an unknown tag
         return found
 
@@ -198,7 +198,7 @@ class TaggedJSONSerializer:
             tagged[self._tag(key, at, 0)] = self._tag(item, at, depth)
         if len(tagged) == 1:
             [(key, stored)] = tagged.items()
-            if self._must_escape(key):
+            if self._is_tag(key):
                 return {_ESCAPE: self._escape(key, stored)}
         return tagged
 
@@ -222,7 +222,7 @@ class FlaskJSONSerializer(TaggedJSONSerializer):
     _sort_keys = True
     _rules = FLASK_RULES
 
-    def _must_escape(self, key: str) -> bool:
+    def _is_tag(self, key: str) -> bool:
         return key in self._readers
 
     def _escape(self, key: str, stored: Any) -> Any:
@@ -231,13 +231,6 @@ class FlaskJSONSerializer(TaggedJSONSerializer):
     def _unescape(self, stored: Any) -> dict[str, Any]:
         [(key, value)] = stored.items()
         return {key[:-2]: value}
-
-    def _untag(self, found: dict[str, Any]) -> Any:
-        if len(found) == 1:
-            [(key, stored)] = found.items()
-            if key in self._readers:
-                return self._readers[key](stored)
-        return found
 
 
 def _spell(path: Path | None) -> str:
