@@ -7,10 +7,11 @@ interface opens the session before the request and saves it on the response::
                                                                        │
     Set-Cookie    <─ cookies ─ token <─ tokens ─ dict <─ sessions <────┘
 
-Read ``middleware`` (PEP 3333), ``interface`` (the seam), ``securecookie`` (the policy),
-``sessions`` (what the app holds), ``tokens`` and ``encryption`` (formats, keys, time),
-``serializer`` and ``tags`` (values), ``cookies`` and ``headers`` (HTTP), ``keys``,
-``errors``. Imports go the same way, down only.
+In the order in which each room needs only those before it: ``errors``, ``keys``,
+``tags``, ``encoding``, ``timeouts`` (the ground); ``serializer`` (values), ``cookies``
+and ``headers`` (HTTP); ``sessions`` (what the app holds), ``interface`` (the seam);
+``tokens``, ``signed``, ``encryption``, ``keyring`` (formats and keys); ``policy``,
+``securecookie`` (the cookie as the place of a session); ``middleware`` (PEP 3333).
 """
 
 from .cookies import CookieOptions
@@ -18,11 +19,11 @@ from .encryption import EncryptedFormat
 from .errors import ConfigError, SessionCommitted, SessionTooLarge, SessionUnavailable
 from .interface import SessionInterface
 from .middleware import SessionMiddleware, get_session
-from .securecookie import SecureCookieSessionInterface
+from .securecookie import SecureCookieSession, SecureCookieSessionInterface
 from .serializer import TaggedJSONSerializer
-from .sessions import NullSession, SecureCookieSession, SessionMixin
+from .sessions import NullSession, SessionMixin
+from .signed import FLASK, SignedFormat
 from .tags import JSONTag
-from .tokens import FLASK, SignedFormat
 
 __all__ = [
     "FLASK",

@@ -24,7 +24,16 @@ logger = logging.getLogger("cookiesession")
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 6265bis, section 4.1.1: av-octet is any CHAR except CTLs or ";"
 _AV_OCTETS = re.compile(r"[\x20-\x3a\x3c-\x7e]*")
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+# URL Standard, "ends in a number checker": digits, or 0x and hexadecimal digits.
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+# What dump_cookie() quotes and a browser does not, so that the two never match; and
+# what no path of a URL can hold.
+_NOT_IN_PATHS = re.compile(r"[\[\]|\\^?#]")
+# What browsers keep, less the shortest token of the default format.
+_MAX_NAME = 4096 - 54
+# Beyond any header that servers take: a forged cookie must not be costly to refuse.
+_LARGEST_COOKIE = 1_000_000
 # RFC 6265bis, section 5.6: "If the attribute-value is longer than 1024 octets, ignore
 # the cookie-av string".
 _MAX_ATTRIBUTE = 1024
@@ -97,15 +106,18 @@ class CookieOptions:
                 " dot; leave domain=None to keep the cookie on one host."
             )
 
-    def set_cookie(self, value: str, expires: int | None = None) -> str:
+    def set_cookie(
+        self, value: str, expires: int | None = None, name: str | None = None
+    ) -> str:
         """The Set-Cookie value that stores *value*.
 
         :param expires: When the browser forgets the cookie, in Unix seconds; ``None``
             for the end of the browser's session.
+        :param name: Another cookie's name, of one that has the same attributes.
         """
         if expires is None:
-            return f"{self.name}={value}{self._attributes}"
-        return self._dump(self.name, value, expires=expires)
+            return f"{name or self.name}={value}{self._attributes}"
+        return self._dump(name or self.name, value, expires=expires)
 
     def delete_cookie(self, name: str | None = None) -> str:
         """The Set-Cookie value that deletes the cookie.
@@ -157,6 +169,8 @@ class CookieOptions:
         ]
         if type(self.max_size) is int and self.max_size < 1:
             faults.append("max_size must be at least 1 byte.")
+        if type(self.max_size) is int and self.max_size > _LARGEST_COOKIE:
+            faults.append(f"max_size must be at most {_LARGEST_COOKIE} bytes.")
         return [
             *faults,
             *_path_faults(self.path),
@@ -169,6 +183,10 @@ class CookieOptions:
         if not is_cookie_name(name):
             return [_NAME_FAULT]
         faults = []
+        if len(name) > _MAX_NAME:
+            faults.append(
+                f"name must be at most {_MAX_NAME} bytes, to leave room for a token."
+            )
         for prefix, needs in _PREFIXES.items():
             if not name.lower().startswith(prefix.lower()):
                 continue
@@ -218,8 +236,10 @@ def _path_faults(path: object) -> list[str]:
     faults = []
     if not _AV_OCTETS.fullmatch(path):
         faults.append('path must be printable ASCII without ";".')
-    if len(path) > _MAX_ATTRIBUTE:
-        faults.append(f"path must be at most {_MAX_ATTRIBUTE} bytes.")
+    elif _NOT_IN_PATHS.search(path):
+        faults.append("path must be without []|\\^?#: browsers never send it back.")
+    elif len(dump_cookie("", path=path)) - len("=; Path=") > _MAX_ATTRIBUTE:
+        faults.append(f"path must be at most {_MAX_ATTRIBUTE} bytes, as it is quoted.")
     return faults
 
 
@@ -229,7 +249,7 @@ def _domain_faults(domain: object) -> list[str]:
     if not isinstance(domain, str) or not domain:
         return ["domain must be a host name, or None for this host alone."]
     # Browsers take any name that ends in a number for an IPv4 address.
-    if domain.count(":") > 1 or domain.rpartition(".")[2].isdigit():
+    if domain.count(":") > 1 or _NUMBER.fullmatch(domain.rpartition(".")[2]):
         return ["domain must not be an IP address; leave it None."]
     if domain.startswith("."):
         return ["domain must not start with a dot: it covers subdomains without."]

@@ -6,13 +6,14 @@ where it is used.
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from secrets import token_bytes
-from typing import Any
+from typing import Any, ClassVar
 
-from .tokens import Codec, Format, Malformed, Opened, decode_base64, encode_base64
+from .encoding import Malformed, decode_base64, encode_base64
+from .signed import keyed_hmac
+from .tokens import Codec, Format, Opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +29,13 @@ class EncryptedFormat(Format):
     :raises ConfigError: For values that cannot work, or without ``cryptography``.
     """
 
+    hides: ClassVar[bool] = True
+
     def bind(self, key: bytes, name: str) -> Codec:
         return _EncryptedCodec(self, key, name)
 
-    def _faults(self) -> Iterable[str]:
-        yield from super()._faults()
+    def faults(self) -> Iterable[str]:
+        yield from super().faults()
         try:
             import cryptography  # noqa: F401
         except ImportError:
@@ -58,13 +61,14 @@ class _EncryptedCodec(Codec):
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-        super().__init__(format.serializer)
+        super().__init__(format, name)
         self._cipher, self._invalid = AESGCM, InvalidTag
         self._associated = b"\1" + name.encode("ascii")
         info = b"\0".join(
             (b"cookiesession/enc/1", format.salt.encode(), name.encode("ascii"))
         )
-        self._key = HKDF(SHA256(), length=32, salt=None, info=info).derive(key)
+        named = HKDF(SHA256(), length=32, salt=None, info=info).derive(key)
+        self._mac = keyed_hmac(named, "sha256")
 
     def open(self, token: bytes) -> Opened | None:
         try:
@@ -108,7 +112,7 @@ class _EncryptedCodec(Codec):
         return super().render(data, permanent, None, plain=plain)
 
     def _message_key(self, random: bytes) -> tuple[bytes, bytes]:
-        return hmac.digest(self._key, random[:12], "sha256"), random[12:]
+        return self._mac(random[:12]), random[12:]
 
 
 def _pad(payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The errors of cookiesession's own.
+"""The errors of cookiesession's own, and the words for what is wrong with a cookie.
 
 ::
 
@@ -13,13 +13,24 @@
 All four are mistakes of the developer or the operator and say how to mend them. A
 value that cannot be stored raises a plain :exc:`TypeError` with its path, a reserved
 key a :exc:`ValueError`, and a breach of PEP 3333 what :mod:`wsgiref` raises. What a
-client sends never raises: it gives an empty session and a word in
+client sends never raises: it gives an empty session and a :data:`Rejection` in
 ``session.rejection``. No message holds a key, a token or a session value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
+
+#: Why a cookie was not used. Of several reasons, the first of these is told.
+Rejection = Literal[
+    "idle_expired",  # not renewed within the idle timeout
+    "absolute_expired",  # older than the absolute timeout
+    "not_yet_valid",  # issued in the future: a machine's clock is ahead
+    "malformed",  # authentic, but nothing that can be a session
+    "too_large",  # longer than any cookie that browsers keep
+    "bad_signature",  # another key, salt, format or cookie name, or an attack
+]
 
 
 class ConfigError(ValueError):

@@ -17,40 +17,94 @@ Headers = list[tuple[str, str]]
 def vary_on_cookie(headers: Headers) -> None:
     """Merge ``Vary: Cookie`` (RFC 9110, section 12.5.5) into the headers."""
     last = None
-    for index, (name, value) in enumerate(headers):
-        if name.lower() == "vary":
-            fields = {field.strip().lower() for field in value.split(",")}
+    for header in headers:
+        if header[0].lower() == "vary":
+            fields = {field.strip().lower() for field in header[1].split(",")}
             if "cookie" in fields or "*" in fields:
                 return
-            last = index
+            last = header
     if last is None:
         headers.append(("Vary", "Cookie"))
     else:
-        name, value = headers[last]
-        headers[last] = (name, f"{value}, Cookie" if value.strip() else "Cookie")
+        _extend(headers, last, "Cookie")
 
 
-def without_cookie(headers: Headers, cookie_name: str) -> Headers:
-    """The headers without any Set-Cookie of this cookie."""
-    return [
-        (name, value)
-        for name, value in headers
-        if name.lower() != "set-cookie"
-        or value.partition("=")[0].strip(" \t") != cookie_name
-    ]
+def keep_private(headers: Headers) -> None:
+    """Keep shared caches from storing the response, unless it speaks of them.
+
+    RFC 9111, section 3: without ``private`` or ``no-store`` they may store what has,
+    say, a ``max-age``.
+    """
+    last = None
+    for header in headers:
+        if header[0].lower() == "cache-control":
+            if _directives(header[1]) & {"private", "no-store", "public", "s-maxage"}:
+                return
+            last = header
+    if last is None:
+        headers.append(("Cache-Control", "private"))
+    else:
+        _extend(headers, last, "private")
 
 
 def is_shared(headers: Headers) -> bool:
     """Whether shared caches may keep the response (RFC 9111, section 5.2.2)."""
     return any(
-        directive.partition("=")[0].strip().lower() in ("public", "s-maxage")
+        name.lower() == "cache-control" and _directives(value) & {"public", "s-maxage"}
         for name, value in headers
-        if name.lower() == "cache-control"
-        for directive in value.split(",")
     )
 
 
-def is_plain_http(environ: WSGIEnvironment) -> bool:
+def sets_cookie(headers: Headers, cookie_name: str) -> bool:
+    """Whether there is a Set-Cookie of this cookie."""
+    return any(_is_cookie(*header, cookie_name) for header in headers)
+
+
+def set_cookie(headers: Headers, cookie_name: str, value: str) -> None:
+    """Add a Set-Cookie, in the place of any other of this cookie.
+
+    RFC 6265bis, section 4.1.1: "Servers SHOULD NOT include more than one Set-Cookie
+    header field in the same response with the same cookie-name."
+    """
+    headers[:] = [each for each in headers if not _is_cookie(*each, cookie_name)]
+    headers.append(("Set-Cookie", value))
+
+
+def repeat(saved: Headers, headers: Headers) -> None:
+    """Give a response what a save has put on the one whose place it takes.
+
+    :param saved: The headers that the save added or changed.
+    """
+    for name, value in saved:
+        kind = name.lower()
+        if kind == "vary":
+            vary_on_cookie(headers)
+        elif kind == "cache-control":
+            keep_private(headers)
+        elif kind == "set-cookie":
+            set_cookie(headers, value.partition("=")[0], value)
+        elif (name, value) not in headers:
+            headers.append((name, value))
+
+
+def _extend(headers: Headers, header: tuple[str, str], item: str) -> None:
+    name, value = header
+    extended = f"{value}, {item}" if value.strip() else item
+    headers[headers.index(header)] = (name, extended)
+
+
+def _directives(value: str) -> set[str]:
+    return {each.partition("=")[0].strip().lower() for each in value.split(",")}
+
+
+def _is_cookie(name: str, value: str, cookie_name: str) -> bool:
+    return (
+        name.lower() == "set-cookie"
+        and value.partition(";")[0].partition("=")[0].strip(" \t") == cookie_name
+    )
+
+
+def drops_secure_cookies(environ: WSGIEnvironment) -> bool:
     """Whether a browser will refuse Secure cookies: not TLS and not this machine."""
     if environ.get("wsgi.url_scheme") == "https":
         return False

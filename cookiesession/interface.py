@@ -40,7 +40,7 @@ class SessionInterface(ABC):
         status: str,
         headers: list[tuple[str, str]],
     ) -> None:
-        """Save a session; called once, just before the headers leave.
+        """Save a session; called once, just before the headers leave, even if it raises.
 
         Called for every session but a null one, used or not. Afterwards a change to the
         session is lost: it should raise :exc:`SessionCommitted`.
@@ -56,5 +56,5 @@ class SessionInterface(ABC):
 
     def is_null_session(self, obj: object) -> bool:
         """Whether *obj* is a session that must not be saved."""
-        # What isinstance() says, without the detour that it takes for abstract classes.
-        return NullSession in type(obj).__mro__
+        # isinstance(), without the detour that it takes for abstract classes.
+        return type.__instancecheck__(NullSession, obj)

@@ -7,9 +7,12 @@ short, monotonous or well known is no key at all.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from collections.abc import Iterable
+
+logger = logging.getLogger("cookiesession")
 
 MIN_BYTES = 16
 MIN_DIFFERENT_BYTES = 8
@@ -115,3 +118,14 @@ def fallbacks(given: object) -> tuple[list[bytes], list[str]]:
         else:
             usable.append(key)
     return usable, faults
+
+
+def warn_of(usable: Iterable[bytes]) -> None:
+    """Log what is not wrong with the keys, but not right either."""
+    if min(map(len, usable)) < GOOD_BYTES:
+        logger.warning("a session key has fewer than %d bytes. %s", GOOD_BYTES, REMEDY)
+    if any(key != key.strip() for key in usable):
+        logger.warning(
+            "a session key has white space around it, which is part of the key: other"
+            " programs may strip it. If it was read from a file, use .strip()."
+        )

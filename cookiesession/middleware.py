@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from werkzeug.wsgi import ClosingIterator
 
 from .errors import ConfigError, SessionUnavailable
+from .headers import repeat
 from .interface import SessionInterface
 from .sessions import SessionMixin
 
@@ -63,26 +64,43 @@ class SessionMiddleware:
             faults.append("environ_key must be a non-empty str.")
         if faults:
             raise ConfigError("SessionMiddleware", faults)
+        #: The app that is wrapped.
         self.app = app
+        #: How sessions are kept.
         self.interface = interface
+        #: Where in the environ the session is put.
         self.environ_key = environ_key
+        self._mark = _mark_of(interface)
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         interface = self.interface
+        under_way = environ.get(self._mark)
+        if under_way is not None:
+            # A middleware around this one saves it: two would lose each other's changes.
+            environ[self.environ_key] = under_way
+            return self.app(environ, start_response)
         session = interface.open_session(environ)
         if session is None:
             session = interface.make_null_session(environ)
         environ[self.environ_key] = session
         if interface.is_null_session(session):
             return self.app(environ, start_response)
+        if not type.__instancecheck__(SessionMixin, session):
+            raise TypeError(
+                f"{type(interface).__name__}.open_session returned a"
+                f" {type(session).__name__}: it must return a mapping with SessionMixin,"
+                " `class MySession(dict, SessionMixin)`, or None."
+            )
 
         # The response keeps its own reference to the session: an app may replace what
         # is in the environ, and CherryPy hands its handlers a copy.
         response = _Response(interface, environ, session, start_response)
-        body = self.app(environ, response.start)
+        environ[self._mark] = session
+        body = None
         try:
+            body = self.app(environ, response.start)
             if response.state is WAITING:
                 return response.wait(body)
             if response.state is STARTED:
@@ -96,6 +114,8 @@ class SessionMiddleware:
             if close:
                 close()
             raise
+        finally:
+            environ.pop(self._mark, None)
 
 
 def get_session(
@@ -103,9 +123,16 @@ def get_session(
 ) -> SessionMixin:
     """The session of a request.
 
+    :param environ: The WSGI environ: ``request.environ`` of most frameworks.
     :param environ_key: As given to :class:`SessionMiddleware`.
     :raises SessionUnavailable: If no middleware has put a session into the environ.
+    :raises TypeError: For what is no environ.
     """
+    if not isinstance(environ, dict):
+        raise TypeError(
+            f"get_session() needs the WSGI environ, not a {type(environ).__name__}:"
+            " pass request.environ (Falcon: req.env)."
+        )
     try:
         return cast("SessionMixin", environ[environ_key])
     except KeyError:
@@ -117,6 +144,17 @@ def get_session(
     )
 
 
+def session_under_way(
+    environ: WSGIEnvironment, interface: SessionInterface
+) -> SessionMixin | None:
+    """The session that a middleware opened through this interface and will save."""
+    return cast("SessionMixin | None", environ.get(_mark_of(interface)))
+
+
+def _mark_of(interface: SessionInterface) -> str:
+    return f"cookiesession.under_way.{id(interface)}"
+
+
 class _Response:
     """The response of one request, held back until its session has been saved."""
 
@@ -124,6 +162,7 @@ class _Response:
         "_environ",
         "_headers",
         "_interface",
+        "_sent",
         "_session",
         "_start_response",
         "_status",
@@ -142,6 +181,7 @@ class _Response:
         self._environ = environ
         self._session = session
         self._start_response = start_response
+        self._sent: list[tuple[str, str]] | None = None
         self.state = WAITING
 
     def start(
@@ -154,9 +194,15 @@ class _Response:
         state = self.state
         if state is COMMITTED:
             # "if exc_info is provided, and the HTTP headers have already been sent,
-            # start_response must raise an error": the server knows.
-            again = (exc_info,) if exc_info else ()
-            return self._start_response(status, headers, *again)
+            # start_response must raise an error": the server knows. If they have not,
+            # these replace them, and what was saved is saved, whatever the status.
+            if not exc_info:
+                return self._start_response(status, headers)
+            headers = list(headers)
+            repeat(
+                [each for each in self._sent or () if each not in self._headers], headers
+            )
+            return self._start_response(status, headers, exc_info)
         if state is STARTED and not exc_info:
             raise AssertionError(
                 "start_response was called a second time without exc_info (PEP 3333)"
@@ -183,9 +229,12 @@ class _Response:
     def commit(self) -> None:
         """Save the session, and start the response at the server."""
         headers = list(self._headers)  # the app's list may be shared between requests
-        self._interface.save_session(
-            self._environ, self._session, self._status, headers
-        )
+        if self._sent is None:
+            self._sent = []  # once, also where the save raises
+            self._interface.save_session(
+                self._environ, self._session, self._status, headers
+            )
+            self._sent = headers
         # From here on the server decides, even where its start_response raises.
         self.state, self._write = COMMITTED, None
         self._write = self._start_response(self._status, headers)
@@ -206,15 +255,14 @@ class _Response:
             self.commit()
         elif self.state is WAITING:
             self._pass_through()
-            if not first:
-                return body
         rest = chain(first, iterator)
         return ClosingIterator(rest, getattr(body, "close", None))
 
     def _pass_through(self) -> None:
         """No response was started: it is as on the bare server, now or later."""
         self.state = PASSED
-        if self._session.modified:
+        # A session that does not track its use says always that it was changed.
+        if self._session.modified and type(self._session).modified is not True:
             logger.warning(
                 "the session was changed, but the app has not called start_response:"
                 " unless it still does, the change is lost."

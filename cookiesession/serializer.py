@@ -3,7 +3,7 @@
 JSON knows six types. Any other is written as an object with one key that starts with
 a space, ``{" u": "..."}``; what a user stores that looks like such a tag is escaped.
 Types are matched exactly: a subclass would come back as its base class, so it raises
-instead, with its path.
+instead, with its place in the session, unless the serializer is told to store the base.
 
 A payload was verified before it comes here, but a key can leak, and other programs may
 sign with it: reading keeps the same limits as writing, and calls nothing but the tags.
@@ -15,6 +15,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable
+from enum import Enum
 from types import NoneType
 from typing import Any
 
@@ -25,16 +26,32 @@ MAX_JSON = 65_536  # bytes
 MAX_DEPTH = 64
 MAX_DIGITS = 4_300
 
+# What Python never limits: sys.set_int_max_str_digits() takes no fewer digits.
+_SURELY_SHORT = 10**640
 _TOO_LONG = 10**MAX_DIGITS
+# JSON nests deeper than the values that it stands for: a tag or an escaped dict is two
+# or three levels. On a stack of 1 MB CPython's decoder crashes at some thousands.
+_MAX_JSON_DEPTH = 4 * MAX_DEPTH
 _ESCAPE = " di"
 _SCALARS_BUT_INT = frozenset((str, float, bool, NoneType))  # an int has a limit
-SCALARS = _SCALARS_BUT_INT | {int}
+_SCALARS = _SCALARS_BUT_INT | {int}
 _BOXES = frozenset((dict, list, tuple, set, frozenset))
+# How an instance of a subclass becomes one of its base, as json does it.
+_TO_BASE = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    dict: dict,
+    list: list,
+    tuple: tuple,
+}
 _decode = json.JSONDecoder().raw_decode
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LONG_INT = re.compile(f"[0-9]{{{MAX_DIGITS + 1}}}")
+_STRINGS_AND_THE_LIKE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[^]\[{}"]+', re.DOTALL)
+_TO_SQUARE = str.maketrans("{}", "[]")
 
-
-Path = tuple[Any, ...]  # (path of the parent, key or index)
+Place = tuple[Any, ...]  # (place of the parent, key or index)
 
 
 class TaggedJSONSerializer:
@@ -43,27 +60,29 @@ class TaggedJSONSerializer:
     time zone its offset is kept; ``fold`` is not.
 
     :param tags: Instances of :class:`JSONTag` for further types.
+    :param subclasses: Store an instance of a subclass of str, int, float, dict, list or
+        tuple as its base class, as :mod:`json` and Flask do, instead of refusing it.
     :raises ConfigError: For a tag without a usable key of its own.
     """
 
     #: How messages call the format.
     name = "cookiesession's format"
-    #: Whether a session's creation is written even where no timeout needs it.
-    keeps_creation = True
-    #: The size in bytes from which on compressing a payload can pay.
-    compress_from = 100
-    _sort_keys = False
+    #: Whether keys are sorted, at each level, as Flask's are.
+    sort_keys = False
     _rules: tuple[Rule, ...] = OUR_RULES
 
-    def __init__(self, *, tags: Iterable[JSONTag] = ()) -> None:
-        self._tags = tuple(tags)
+    def __init__(
+        self, *, tags: Iterable[JSONTag] = (), subclasses: bool = False
+    ) -> None:
+        self._tags = tuple(tags) if isinstance(tags, Iterable) else (tags,)
+        self._bases = _TO_BASE if subclasses else {}
         self._writers = {rule.kind: rule for rule in self._rules}
         self._readers = {rule.key: rule.read for rule in self._rules}
         self._readers[_ESCAPE] = self._unescape
         self._encode = json.JSONEncoder(
             check_circular=False,  # the limit of depth was kept before
             separators=(",", ":"),
-            sort_keys=self._sort_keys,
+            sort_keys=self.sort_keys,
         ).encode
         self._decode_tagged = json.JSONDecoder(object_hook=self._untag).raw_decode
         faults = []
@@ -77,6 +96,10 @@ class TaggedJSONSerializer:
                 faults.append(f"the tag key {key!r} is taken.")
             else:
                 self._readers[key] = tag.to_python
+        if not isinstance(tags, Iterable) and isinstance(tags, JSONTag):
+            faults.append("tags must be a list, also of one tag: tags=[tag].")
+        if type(subclasses) is not bool:
+            faults.append("subclasses must be True or False.")
         if faults:
             raise ConfigError(type(self).__name__, faults)
 
@@ -85,17 +108,16 @@ class TaggedJSONSerializer:
 
         :param plain: The caller knows that *data* holds JSON's own types only, within
             the limits, so that nothing needs a look.
-        :raises TypeError: For a value that cannot be stored; names its path.
+        :raises TypeError: For a value that cannot be stored; names its place.
         """
         if plain:
             return self._encode(data)
-        tagged = (
-            data if _is_plain(data, MAX_DEPTH) else self._tag(data, None, MAX_DEPTH)
-        )
-        text = self._encode(tagged)
-        if tagged is data and "\\ud" in text:
-            self._tag(data, None, MAX_DEPTH)  # finds half of a surrogate pair
-        return text
+        if _is_plain(data, MAX_DEPTH):
+            text = self._encode(data)
+            # A key to escape, or half of a surrogate pair, shows in the text.
+            if not may_be_tagged(text) and "\\ud" not in text:
+                return text
+        return self._encode(self._tag(data, None, MAX_DEPTH))
 
     def loads(self, text: str) -> dict[str, Any]:
         """The dict that :meth:`dumps` wrote.
@@ -103,32 +125,34 @@ class TaggedJSONSerializer:
         :raises Exception: Of any kind, for text that :meth:`dumps` cannot have written:
             a tag of the application's own may raise what it likes.
         """
+        brackets = text.count("[") + text.count("{")
+        if brackets > _MAX_JSON_DEPTH and _is_deep_text(text):
+            raise ValueError("nested too deeply")
         decode = self._decode_tagged if may_be_tagged(text) else _decode
         data, end = decode(text)
         if end != len(text) or type(data) is not dict:
             raise ValueError("not one JSON object")
         # Most JSON is too short, or too plain, to go over a limit.
-        if (end > 2 * MAX_DEPTH or "\\" in text) and (
-            (end > MAX_DIGITS and not _python_limits_ints())
+        if (
+            (end > MAX_DIGITS and _LONG_INT.search(text))
             or ("\\" in text and "\\ud" in text.lower())
-            or (
-                text.count("[") + text.count("{") > MAX_DEPTH
-                and (self._tags or _is_deep(data))
-            )
+            or (brackets > MAX_DEPTH and (self._tags or _is_deep(data)))
         ):
             self._tag(data, None, MAX_DEPTH)  # keeps the limits that writing keeps
         return data
 
-    def check(self, key: object, value: Any) -> None:
+    def check(self, key: object, value: Any) -> bool:
         """Refuse what could not be stored as the session's *key*.
 
-        :raises TypeError: Names the path.
+        :returns: Whether JSON stores both as they are, and neither can change inside.
+        :raises TypeError: Names the place.
         """
-        if type(key) is not str:
-            raise _unstorable((None, key), "a session key must be a str")
+        if type(key) is not str and not (str in self._bases and isinstance(key, str)):
+            raise _unstorable((None, key), _key_fault("a session key", key))
         if not key.isascii():
             self._tag(key, (None, key), MAX_DEPTH)
         self._tag(value, (None, key), MAX_DEPTH - 1)
+        return type(value) in _SCALARS and type(key) is str and key[:1] != " "
 
     def _is_tag(self, key: str) -> bool:
         """Whether a dict with this one key is a tag, or, a user's own, is escaped."""
@@ -139,7 +163,7 @@ class TaggedJSONSerializer:
 
     def _unescape(self, stored: Any) -> dict[str, Any]:
         key, value = stored
-        if type(stored) is not list or type(key) is not str or key[:1] != " ":
+        if type(stored) is not list or type(key) is not str or not self._is_tag(key):
             raise ValueError("not an escaped dict")
         return {key: value}
 
@@ -150,51 +174,67 @@ class TaggedJSONSerializer:
                 return self._readers[key](stored)  # a KeyError: an unknown tag
         return found
 
-    def _tag(self, value: Any, path: Path | None, depth: int) -> Any:
+    def _tag(self, value: Any, place: Place | None, depth: int) -> Any:
         """*value* in JSON's own types, all limits kept."""
         kind = type(value)
         if kind is str:
             if not value.isascii() and _SURROGATE.search(value):
-                raise _unstorable(path, "half of a surrogate pair cannot be stored")
+                raise _unstorable(place, "half of a surrogate pair cannot be stored")
             return value
         if kind is int:
-            if not -_TOO_LONG < value < _TOO_LONG:
-                raise _unstorable(path, f"an int of more than {MAX_DIGITS} digits")
+            if abs(value) >= _SURELY_SHORT and _is_too_long(value):
+                raise _unstorable(place, f"an int of more than {_max_digits()} digits")
             return value
-        if kind in SCALARS:
+        if kind in _SCALARS:
             return value
         if depth <= 0 and (kind in _BOXES or kind not in self._writers):
-            raise _unstorable(path, f"nested deeper than {MAX_DEPTH} levels")
+            raise _unstorable(place, f"nested deeper than {MAX_DEPTH} levels")
         if kind is dict:
-            return self._tag_dict(value, path, depth - 1)
+            return self._tag_dict(value, place, depth - 1)
         if kind is list:
-            return self._tag_items(value, path, depth - 1)
+            return self._tag_items(value, place, depth - 1)
         if kind in self._writers:
-            rule = self._writers[kind]
-            try:
-                stored = rule.to_json(value)
-            except Refused as refusal:
-                raise _unstorable(path, str(refusal)) from None
-            if rule.stored is str:
-                stored = self._tag(stored, path, depth)
-            else:
-                stored = self._tag_items(stored, path, depth - 1)
-                if kind is set or kind is frozenset:
-                    stored.sort(key=self._encode)
-            return {rule.key: stored}
+            return self._tag_by_rule(self._writers[kind], value, place, depth)
         for tag in self._tags:
             if tag.check(value):
-                return {tag.key: self._tag(tag.to_json(value), path, depth - 1)}
-        raise _unstorable(path, f"a {kind.__name__} cannot be stored in {self.name}")
+                return {tag.key: self._tag(tag.to_json(value), place, depth - 1)}
+        for base, convert in self._bases.items():
+            if isinstance(value, base):
+                return self._tag(convert(value), place, depth)
+        article = "an" if kind.__name__[:1] in "AEIOUaeiou" else "a"
+        raise _unstorable(
+            place,
+            f"{article} {kind.__name__} cannot be stored in {self.name}:"
+            f" {_remedy(value)}",
+        )
+
+    def _tag_by_rule(
+        self, rule: Rule, value: Any, place: Place | None, depth: int
+    ) -> dict[str, Any]:
+        try:
+            stored = rule.to_json(value)
+        except Refused as refusal:
+            raise _unstorable(place, str(refusal)) from None
+        if rule.stored is str:
+            return {rule.key: self._tag(stored, place, depth)}
+        stored = self._tag_items(stored, place, depth - 1)
+        if rule.kind is set or rule.kind is frozenset:
+            stored.sort(key=self._encode)
+            again, _ = self._decode_tagged(self._encode({rule.key: stored}))
+            if len(again) != len(value):  # two NaNs, or times that differ by their fold
+                raise _unstorable(place, "a set of which two elements become one")
+        return {rule.key: stored}
 
     def _tag_dict(
-        self, value: dict[Any, Any], path: Path | None, depth: int
+        self, value: dict[Any, Any], place: Place | None, depth: int
     ) -> dict[str, Any]:
         tagged = {}
         for key, item in value.items():
-            at = (path, key)
+            at = (place, key)
             if type(key) is not str:
-                raise _unstorable(at, "a dict's key must be a str")
+                if str not in self._bases or not isinstance(key, str):
+                    raise _unstorable(at, _key_fault("a dict's key", key))
+                key = str.__str__(key)
             tagged[self._tag(key, at, 0)] = self._tag(item, at, depth)
         if len(tagged) == 1:
             [(key, stored)] = tagged.items()
@@ -203,24 +243,26 @@ class TaggedJSONSerializer:
         return tagged
 
     def _tag_items(
-        self, items: Iterable[Any], path: Path | None, depth: int
+        self, items: Iterable[Any], place: Place | None, depth: int
     ) -> list[Any]:
         return [
-            self._tag(item, (path, index), depth) for index, item in enumerate(items)
+            self._tag(item, (place, index), depth) for index, item in enumerate(items)
         ]
 
 
 class FlaskJSONSerializer(TaggedJSONSerializer):
     """Exactly Flask's tags and bytes: what Flask stores by a lossy detour is refused.
 
-    A datetime is Flask's to the second and comes back aware, in UTC.
+    A datetime is Flask's to the second and comes back aware, in UTC. An instance of a
+    subclass of a JSON type comes back as its base.
     """
 
     name = "Flask's format"
-    keeps_creation = False
-    compress_from = 0  # as Flask does, so that no cookie is longer than Flask's
-    _sort_keys = True
+    sort_keys = True
     _rules = FLASK_RULES
+
+    def __init__(self, *, tags: Iterable[JSONTag] = ()) -> None:
+        super().__init__(tags=tags, subclasses=True)
 
     def _is_tag(self, key: str) -> bool:
         return key in self._readers
@@ -233,24 +275,38 @@ class FlaskJSONSerializer(TaggedJSONSerializer):
         return {key[:-2]: value}
 
 
-def _spell(path: Path | None) -> str:
+def _spell(place: Place | None) -> str:
     """``cart[2].price``, from ``(((None, "cart"), 2), "price")``."""
-    if path is None:
+    if place is None:
         return ""
-    parent, step = path
+    parent, step = place
     if type(step) is not str:
         return f"{_spell(parent)}[{step if type(step) is int else type(step).__name__}]"
     if parent is None:
-        return step or "''"
+        # It may hold what a terminal obeys.
+        return step if step and step.isprintable() else ascii(step)
     return (
         f"{_spell(parent)}.{step}"
         if step.isidentifier()
-        else f"{_spell(parent)}[{step!r}]"
+        else f"{_spell(parent)}[{step!a}]"
     )
 
 
-def _unstorable(path: Path | None, why: str) -> TypeError:
-    return TypeError(f"{_spell(path)}: {why}")
+def _unstorable(place: Place | None, why: str) -> TypeError:
+    return TypeError(f"{_spell(place)}: {why}")
+
+
+def _key_fault(what: str, key: object) -> str:
+    return f"{what} must be a str, not {type(key).__name__}: use str(key)"
+
+
+def _remedy(value: object) -> str:
+    if isinstance(value, Enum):
+        return "store its .value"
+    for base in _TO_BASE:
+        if isinstance(value, base):
+            return f"convert it to {base.__name__} first"
+    return "store its id or a str, or give the serializer a JSONTag for it"
 
 
 def may_be_tagged(text: str) -> bool:
@@ -259,19 +315,24 @@ def may_be_tagged(text: str) -> bool:
     return (" " in text and '" ' in text) or ("\\" in text and "\\u0020" in text)
 
 
-def _python_limits_ints() -> bool:
-    """Whether reading a longer int raises anyway, as it does unless told otherwise."""
+def _max_digits() -> int:
+    """How many digits an int may have: Python may be told to take fewer."""
     # CPython has it since 3.10.7; before, there is no limit, as if it were 0.
-    return 0 < getattr(sys, "get_int_max_str_digits", int)() <= MAX_DIGITS
+    return min(getattr(sys, "get_int_max_str_digits", int)() or MAX_DIGITS, MAX_DIGITS)
+
+
+def _is_too_long(value: int) -> bool:
+    digits = _max_digits()
+    return abs(value) >= (_TOO_LONG if digits == MAX_DIGITS else 10**digits)
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    """Whether JSON stores the dict or list *value* as it is: a quick first look."""
+    """Whether the dict or list *value* holds JSON's own types only: a first look."""
     if depth == 0:
         return False
     if type(value) is dict:
         for key in value:
-            if type(key) is not str or key[:1] == " ":
+            if type(key) is not str:
                 return False
         value = value.values()
     for item in value:
@@ -279,7 +340,7 @@ def _is_plain(value: Any, depth: int) -> bool:
         if kind in _SCALARS_BUT_INT:
             continue
         if kind is int:
-            if not -_TOO_LONG < item < _TOO_LONG:
+            if abs(item) >= _SURELY_SHORT:
                 return False
         elif (kind is not dict and kind is not list) or not _is_plain(item, depth - 1):
             return False
@@ -299,3 +360,13 @@ def _is_deep(data: dict[str, Any]) -> bool:
             if type(item) in _BOXES
         ]
     return bool(level)
+
+
+def _is_deep_text(text: str) -> bool:
+    """Whether JSON nests deeper than any that was written; without recursion."""
+    brackets = _STRINGS_AND_THE_LIKE.sub("", text).translate(_TO_SQUARE)
+    for _ in range(_MAX_JSON_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace("[]", "")  # the innermost level
+    return True

@@ -1,14 +1,17 @@
-"""What the application holds: a mapping that knows whether it was read or changed.
+"""What the application holds, whatever keeps it: a mapping that knows its use.
 
-A session opens its cookie on the first touch, so a request that does not use it pays
-nothing. Single keys change through ``__setitem__`` and ``__delitem__`` alone; every
-other method and operator is built on these two, so none can be forgotten. ``clear()``
-is more than a change of every key: it ends one session and starts another. What is
-underscored here is for securecookie, which keeps it, and for nobody else.
+A session is loaded on the first touch, so a request that does not use it pays nothing.
+Single keys change through ``__setitem__`` and ``__delitem__`` alone; every other method
+and operator is built on these two, so none can be forgotten. ``clear()`` is more than a
+change of every key: it ends one session and starts another.
+
+Two threads of one request may touch, or change, a session first at the same moment.
+The first one's load, and its copy of what came, is then the other's as well.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import (
     ItemsView,
@@ -19,17 +22,25 @@ from collections.abc import (
     ValuesView,
 )
 from copy import deepcopy
+from decimal import Decimal
+from threading import Lock
+from types import NoneType
 from typing import Any, NoReturn, Protocol
+from uuid import UUID
+
+from markupsafe import Markup
 
 from .errors import SessionCommitted, SessionUnavailable
-from .serializer import SCALARS, may_be_tagged
-from .tokens import RESERVED, Codec, Opened, Rejection
 
 logger = logging.getLogger("cookiesession")
 
-_ABSENT = object()
-# Of these types, unequal values surely differ as JSON; a NaN is unequal to itself.
-_UNEQUAL_DIFFERS = frozenset((str, int, bool))
+# Held for an assignment, never while a session is loaded: one serves all.
+_first = Lock()
+# Handed out as often as you like, a value of these types cannot have changed inside.
+_UNCHANGING = {
+    *(str, int, float, bool, NoneType, bytes, Markup, UUID, Decimal),
+    *(dt.datetime, dt.date, dt.time, dt.timedelta),
+}
 
 
 class SessionMixin(MutableMapping[str, Any]):
@@ -39,99 +50,197 @@ class SessionMixin(MutableMapping[str, Any]):
     changed, so that it is always saved.
     """
 
+    __slots__ = ()
+
     #: Whether the client keeps the session after the browser was closed.
     permanent: bool = False
-    #: Whether the client brought no session.
+    #: Whether the client brought no usable session.
     new: bool = False
-    #: Whether there is a change to save.
+    #: Whether there is a change to save; ``True`` forces a save.
     modified: bool = True
     #: Whether the response depends on the session.
     accessed: bool = True
+    #: When the session was created, in Unix seconds; 0 where that is not known.
+    created_at: int = 0
+    #: When what came with the request was made, in Unix seconds; 0 if not known.
+    issued_at: int = 0
+    #: Why the cookie that came was not used, a word of
+    #: :data:`cookiesession.errors.Rejection`, or ``None``.
+    rejection: str | None = None
+    #: What names the session in a list and opens nothing; ``None`` in a cookie.
+    handle: str | None = None
+
+    def regenerate(self) -> None:
+        """Go on with the same contents as a new session, where sessions have an id.
+
+        For login and changes of privilege. Here as ``clear()`` and the contents again.
+        """
+        contents = dict(self)
+        self.clear()
+        self.update(contents)
+
+
+class Came(Protocol):
+    """What a session was loaded from; times in Unix seconds."""
+
+    @property
+    def data(self) -> dict[str, Any]: ...
+    @property
+    def permanent(self) -> bool: ...
+    @property
+    def created(self) -> int: ...
+    @property
+    def issued(self) -> int: ...
+
+
+class Tracked:
+    """What is known of a session from its first touch on, for who keeps it.
+
+    :param came: What it was loaded from; ``None`` for a new one.
+    :param now: The time of the first touch, in Unix seconds.
+    :param permanent: What a new session's ``permanent`` is.
+    :param rejection: Why what came was not used.
+    :param refusal: Why the session cannot be changed.
+    """
+
+    #: ``modified = True`` was said.
+    forced = False
+    #: The session that came is over; what is there now is a new one.
+    cleared = False
+    #: The session that came goes on as a new one.
+    regenerated = False
+    #: A value may have changed inside, or is more than one of JSON's scalars.
+    exposed = False
+
+    def __init__(
+        self,
+        came: Any,
+        now: float,
+        permanent: bool,
+        rejection: str | None = None,
+        refusal: str | None = None,
+    ) -> None:
+        self.came = came
+        self.touched_at = now
+        self.rejection = rejection
+        self.refusal = refusal
+        if came is None:
+            self.data: dict[str, Any] = {}
+            self.permanent = permanent
+            self.created = int(now)
+        else:
+            self.data = came.data
+            self.permanent = came.permanent
+            self.created = came.created
+
+    def changed(self) -> bool | None:
+        """Whether the session differs from what came.
+
+        :returns: ``None`` where only its text can tell: it is equal, and may have
+            changed inside, or in the type of a value alone.
+        """
+        if self.forced or self.cleared or self.regenerated:
+            return True
+        came = self.came
+        if came is None:
+            return bool(self.data)
+        if self.permanent != came.permanent:
+            return True
+        if self.data is came.data:
+            return None if self.exposed else False
+        return True if self.data != came.data else None
 
 
 class Keeper(Protocol):
     """What a session asks of the interface that keeps it."""
 
     @property
-    def writer(self) -> Codec: ...
+    def permanent(self) -> bool:
+        """Whether a new session is permanent."""
+
     @property
-    def permanent(self) -> bool: ...
-    def load(self, header: str) -> tuple[Opened | Rejection | None, float]: ...
+    def clock(self) -> Any:
+        """Gives the current time in Unix seconds."""
+
+    @property
+    def check(self) -> Any:
+        """Refuses a key and a value that cannot be stored, by raising.
+
+        Returns whether the value is a scalar of JSON's, stored as it is.
+        """
+
+    def load(self, header: str) -> Tracked:
+        """What a Cookie header brings."""
+
+    def differs_inside(self, tracked: Any) -> bool:
+        """Whether the text of an equal session differs from the text that came."""
 
 
-class SecureCookieSession(SessionMixin):
-    """The session of one request, kept whole in a signed or encrypted cookie.
+class TrackedSession(SessionMixin):
+    """A session that is loaded on the first touch and knows its use and its changes.
 
-    Use it as a dict. Values come back as the types that they had. A change deep inside
-    a value is seen as well; an assignment of an equal value is no change.
+    Use it as a dict. A change deep inside a value is seen as well; an assignment of an
+    equal value is no change.
 
     :param keeper: The interface that opens and saves this session.
     :param header: The request's Cookie header; not looked at before the first touch.
     """
 
-    # State lives in these class attributes until a request sets its own: an untouched
-    # session is two assignments.
-    _data: dict[str, Any] | None = None
-    _opened: Opened | None = None
-    _rejection: Rejection | None = None
-    _loaded_at = 0.0  # Unix seconds
-    _permanent = False
-    _created: int | None = None  # None: when it is first issued
-    _before: dict[str, Any] | None = None  # what was assigned over or deleted
-    _exposed = False  # a value may have changed inside, or may need a tag
-    _forced = False  # modified = True
-    _cleared = False
-    _closed = False
-    accessed = False
+    __slots__ = ("_header", "_keeper", "accessed", "closed", "tracked")
+
+    #: Whether the response depends on the session: every touch counts.
+    accessed: bool
+    #: Whether the headers have left. Set by the interface; a change then raises.
+    closed: bool
+    #: What is known since the first touch, for the interface; ``None`` before.
+    tracked: Tracked | None
 
     def __init__(self, keeper: Keeper, header: str) -> None:
         self._keeper = keeper
         self._header = header
+        self.tracked = None
+        self.accessed = self.closed = False
 
     # -- reading: every touch counts as access ------------------------------------
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> Tracked:
         self.accessed = True
-        return self._load() if self._data is None else self._data
+        return self.tracked or self._load()
 
-    def _load(self) -> dict[str, Any]:
-        if self._closed:
+    def _load(self) -> Tracked:
+        if self.closed:
             logger.warning(
                 "a session was first read after the response's headers had been sent:"
                 " they could not say `Vary: Cookie`. Read it before."
             )
-        found, self._loaded_at = self._keeper.load(self._header)
-        if isinstance(found, Opened):
-            self._opened = found
-            self._data = found.data
-            self._permanent = found.permanent
-            self._created = found.created
-        else:
-            self._rejection = found
-            self._data = {}
-            self._permanent = self._keeper.permanent
-        return self._data
+        loaded = self._keeper.load(self._header)
+        with _first:
+            if self.tracked is None:
+                self.tracked = loaded
+            return self.tracked
 
     def __getitem__(self, key: str) -> Any:
-        value = self._read()[key]
-        if type(value) not in SCALARS:
-            self._exposed = True
+        tracked = self._read()
+        value = tracked.data[key]
+        if type(value) not in _UNCHANGING:
+            tracked.exposed = True
         return value
 
     def get(self, key: str, default: Any = None) -> Any:
-        value = self._read().get(key, default)
-        if type(value) not in SCALARS:
-            self._exposed = True
+        tracked = self._read()
+        value = tracked.data.get(key, default)
+        if type(value) not in _UNCHANGING:
+            tracked.exposed = True
         return value
 
     def __contains__(self, key: object) -> bool:
-        return key in self._read()
+        return key in self._read().data
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
+        return iter(self._read().data)
 
     def __len__(self) -> int:
-        return len(self._read())
+        return len(self._read().data)
 
     def keys(self) -> KeysView[str]:
         self._read()
@@ -147,8 +256,9 @@ class SecureCookieSession(SessionMixin):
 
     def copy(self) -> dict[str, Any]:
         """The contents as a plain dict."""
-        self._exposed = True
-        return self._read().copy()
+        tracked = self._read()
+        tracked.exposed = True
+        return tracked.data.copy()
 
     __copy__ = copy
 
@@ -169,66 +279,67 @@ class SecureCookieSession(SessionMixin):
         return {**other, **self.copy()}
 
     def __repr__(self) -> str:
-        state = "not loaded" if self._data is None else f"{len(self._data)} keys"
+        tracked = self.tracked
+        state = "not loaded" if tracked is None else f"{len(tracked.data)} keys"
         return f"<{type(self).__name__} {state}>"
 
-    # -- what the cookie says besides its contents --------------------------------
+    # -- what is known of it besides its contents ----------------------------------
 
     @property
     def new(self) -> bool:  # type: ignore[override]
         """Whether no usable session came with the request."""
-        self._read()
-        return self._opened is None
+        return self._read().came is None
 
     @property
-    def rejection(self) -> Rejection | None:
+    def rejection(self) -> str | None:  # type: ignore[override]
         """Why the cookie that came was not used, or ``None``."""
-        self._read()
-        return self._rejection
+        return self._read().rejection
 
     @property
-    def created_at(self) -> int:
+    def created_at(self) -> int:  # type: ignore[override]
         """When the session was created, in Unix seconds."""
-        self._read()
-        return int(self._loaded_at) if self._created is None else self._created
+        return self._read().created
 
     @property
-    def issued_at(self) -> int:
-        """When the token that came was made, in Unix seconds; now, if none came."""
-        self._read()
-        return int(self._loaded_at) if self._opened is None else self._opened.issued
+    def issued_at(self) -> int:  # type: ignore[override]
+        """When what came was made, in Unix seconds; now, if nothing came."""
+        tracked = self._read()
+        if tracked.came is None:
+            return int(tracked.touched_at)
+        issued: int = tracked.came.issued
+        return issued
 
     # -- changing -----------------------------------------------------------------
 
-    def _write(self) -> dict[str, Any]:
-        if self._closed:
+    def _write(self) -> Tracked:
+        if self.closed:
             raise SessionCommitted(
                 "the session cannot be changed any more: its response's headers have"
                 " been sent. Change it before the first part of the body is produced."
             )
-        return self._read()
+        tracked = self._read()
+        if tracked.refusal is not None:
+            raise _unavailable(tracked)
+        came = tracked.came
+        if came is not None and tracked.data is came.data:
+            with _first:
+                if tracked.data is came.data:
+                    # What came stays as it was, to be compared with.
+                    tracked.data = came.data.copy()
+        return tracked
 
     def __setitem__(self, key: str, value: Any) -> None:
-        data = self._write()
-        if key in RESERVED:
-            raise ValueError(f"the session key {key!r} is reserved for bookkeeping")
-        self._keeper.writer.serializer.check(key, value)
-        if self._before is None:
-            self._before = {}
-        self._before.setdefault(key, data.get(key, _ABSENT))
-        data[key] = value
-        if type(value) not in SCALARS or key[:1] == " ":  # a key that is escaped
-            self._exposed = True
+        tracked = self._write()
+        if not self._keeper.check(key, value):
+            tracked.exposed = True
+        tracked.data[key] = value
 
     def __delitem__(self, key: str) -> None:
-        value = self._write().pop(key)
-        if self._before is None:
-            self._before = {}
-        self._before.setdefault(key, value)
+        del self._write().data[key]
 
     def popitem(self) -> tuple[str, Any]:
         """Remove and return the pair that was added last, as a dict does."""
-        data = self._write()
+        data = self._write().data
         if not data:
             raise KeyError("popitem(): the session is empty")
         key = next(reversed(data))
@@ -240,12 +351,25 @@ class SecureCookieSession(SessionMixin):
         It is what one calls at login and at logout: nothing of the old session
         survives, even if the same data follows.
         """
-        self._write().clear()
-        self._permanent = self._keeper.permanent
-        self._created = None
-        self._cleared = True
+        tracked = self._write()
+        tracked.cleared = True
+        tracked.regenerated = False
+        tracked.data = {}
+        tracked.permanent = self._keeper.permanent
+        tracked.created = int(self._keeper.clock())
 
-    def __ior__(self, other: Any) -> SecureCookieSession:  # type: ignore[misc]
+    def regenerate(self) -> None:
+        """Go on with the same contents as a new session, with a new creation time.
+
+        With a store it also gets a new id, and the old one is ended. For login and
+        changes of privilege; calling it twice is calling it once.
+        """
+        tracked = self._write()
+        if tracked.came is not None and not tracked.cleared:
+            tracked.regenerated = True
+            tracked.created = int(self._keeper.clock())
+
+    def __ior__(self, other: Any) -> TrackedSession:  # type: ignore[misc]
         self._write()  # also where there is nothing to add
         self.update(other)
         return self
@@ -253,76 +377,44 @@ class SecureCookieSession(SessionMixin):
     @property
     def permanent(self) -> bool:
         """Whether the browser keeps the cookie after it was closed."""
-        self._read()
-        return self._permanent
+        return self._read().permanent
 
     @permanent.setter
     def permanent(self, value: bool) -> None:  # pyright: ignore
-        self._write()
-        self._permanent = bool(value)
+        self._write().permanent = bool(value)
 
     @property
     def modified(self) -> bool:
         """Whether the session differs from what came; ``True`` forces a save."""
-        return self._is_modified()
+        tracked = self.tracked
+        changed = tracked is not None and tracked.changed()
+        return self._keeper.differs_inside(tracked) if changed is None else changed
 
     @modified.setter
     def modified(self, value: bool) -> None:  # pyright: ignore
-        self._write()
-        self._forced = bool(value)
-
-    def _is_modified(self) -> bool:
-        if self._forced or self._cleared:
-            return True
-        data, opened = self._data, self._opened
-        if data is None or opened is None:
-            return bool(data)
-        if self._permanent != opened.permanent:
-            return True
-        if self._before is None:
-            if not self._exposed:
-                return False
-        else:
-            for key, old in self._before.items():
-                new = data.get(key, _ABSENT)
-                if type(new) is not type(old):
-                    return True
-                if type(new) in _UNEQUAL_DIFFERS and new != old:
-                    return True
-        reader = opened.codec
-        created = opened.created if opened.created < opened.issued else None
-        try:
-            text = reader.render(data, self._permanent, created)
-        except TypeError:
-            return True  # something new, as what came could be stored
-        if text == opened.text:
-            return False
-        if self._before and reader is self._keeper.writer:
-            return True  # assigned to, and spelled by us: no need for a second look
-        # Perhaps only another program's spelling of JSON: compare like with like.
-        came = reader.parse(opened.text.encode(), opened.issued)
-        return text != reader.render(came.data, came.permanent, created)
-
-    def _is_plain(self) -> bool:
-        """Whether all values are surely JSON's own, as they came or were checked."""
-        opened = self._opened
-        return not self._exposed and (opened is None or not may_be_tagged(opened.text))
+        self._write().forced = bool(value)
 
 
-class NullSession(SecureCookieSession):
+def _unavailable(tracked: Tracked) -> SessionUnavailable:
+    return SessionUnavailable(f"no session is available: {tracked.refusal}")
+
+
+class NullSession(TrackedSession):
     """What the application gets where a session cannot work: empty, and unchangeable.
 
     :param reason: What is wrong and how to mend it, said on every try to change it.
     """
 
+    __slots__ = ()
+
     def __init__(
         self, reason: str = "the session interface opened no session."
     ) -> None:
-        self._reason = reason
-        self._data = {}
+        self.tracked = Tracked(None, 0, False, refusal=reason)
+        self.accessed = self.closed = False
 
     def _write(self, *_: Any, **__: Any) -> NoReturn:
-        raise SessionUnavailable(f"no session is available: {self._reason}")
+        raise _unavailable(self._read())
 
     # These would do nothing, without a word, where there is nothing to change.
     pop = setdefault = update = _write  # pyright: ignore[reportAssignmentType]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -80,15 +80,12 @@ def _to_iso(value: dt.datetime | dt.time) -> str:
     return value.isoformat()
 
 
-def _from_set(value: set[Any] | frozenset[Any]) -> list[Any]:
-    return _few_alike(list(value))
-
-
-def _few_alike(items: list[Any]) -> list[Any]:
+def _few_alike(elements: Iterable[Any]) -> list[Any]:
     """Elements for a set, unless many share a hash: each is compared with all others.
 
     Numbers can be made to (a Decimal and an int take a millisecond to compare).
     """
+    items = list(elements)
     if len(items) - len(set(map(hash, items))) > _MAX_COLLISIONS:
         raise Refused("a set of numbers that have the same hash")
     return items
@@ -138,9 +135,9 @@ OUR_RULES = (
         lambda stored: dt.timedelta(*stored),
     ),
     Rule(" n", Decimal, str, str, Decimal),
-    Rule(" s", set, list, _from_set, lambda stored: set(_few_alike(stored))),
+    Rule(" s", set, list, _few_alike, lambda stored: set(_few_alike(stored))),
     Rule(
-        " fs", frozenset, list, _from_set, lambda stored: frozenset(_few_alike(stored))
+        " fs", frozenset, list, _few_alike, lambda stored: frozenset(_few_alike(stored))
     ),
 )
 FLASK_RULES = (

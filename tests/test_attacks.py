@@ -64,7 +64,7 @@ from cookiesession import (
     get_session,
 )
 from cookiesession.cookies import find_cookies
-from cookiesession.tokens import encode_payload
+from cookiesession.signed import encode_payload
 
 NAME = "__Host-session"
 PLAIN = CookieOptions(name="session")

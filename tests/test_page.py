@@ -18,8 +18,8 @@ from clients import Browser
 from support import EXAMPLES, KEY, OLD_KEY, Clock
 from webtest import TestApp
 
-from cookiesession import CookieOptions, SecureCookieSessionInterface
-from cookiesession.tokens import Rejection
+from cookiesession import CookieOptions, SecureCookieSessionInterface, SignedFormat
+from cookiesession.errors import Rejection
 
 NAME = CookieOptions().name
 HOSTILE = "<script>alert('x')</script>\"&amp;"
@@ -248,7 +248,7 @@ def old_cookie_in_use() -> str:
 
 def no_session() -> str:
     """An authentic token of something else."""
-    writer = SecureCookieSessionInterface(KEY).writer
+    writer = SignedFormat().bind(KEY.encode(), NAME)
     return f"{NAME}={writer.seal('[1]', int(time.time()), int(time.time()))}"
 
 

@@ -19,7 +19,7 @@ from support import KEY, ROOT
 
 import cookiesession
 from cookiesession import SecureCookieSessionInterface, TaggedJSONSerializer
-from cookiesession.tokens import Rejection
+from cookiesession.errors import Rejection
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"(?ms)^## (.*?)$(.*?)(?=^## |\Z)", README))

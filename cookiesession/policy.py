@@ -1,0 +1,223 @@
+"""What all our interfaces have in common: their options, and the cookie's manners.
+
+Whether a cookie holds the session or leads to it, the same options make it, and the
+same rules say when a response may renew it and how the response must speak of it. The
+developer who configures an interface is trusted, after checking what they wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from . import keys, timeouts
+from .cookies import CookieOptions, find_cookies
+from .errors import ConfigError
+from .headers import (
+    Headers,
+    drops_secure_cookies,
+    is_shared,
+    keep_private,
+    set_cookie,
+    sets_cookie,
+)
+from .timeouts import Timeouts
+from .tokens import Format, accepted
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+logger = logging.getLogger("cookiesession")
+
+# A renewal is worth less than a newer session that it might overwrite.
+_SLOW_RESPONSE = 2  # seconds
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """An interface's options, checked."""
+
+    #: The usable keys, the secret key first; where that cannot be used, one that nobody
+    #: knows.
+    keys: tuple[bytes, ...]
+    #: What is wrong with the secret key, and the remedy.
+    problem: str | None
+    cookie: CookieOptions
+    #: The format that writes, then those that are accepted.
+    formats: tuple[Format, ...]
+    timeouts: Timeouts
+    permanent: bool
+    clock: Callable[[], float]
+
+    @classmethod
+    def check(
+        cls,
+        subject: str,
+        secret_key: str | bytes | None,
+        fallback_keys: Sequence[str | bytes],
+        cookie: CookieOptions,
+        format: Format,
+        accept: Sequence[Format],
+        idle_timeout: timedelta | None,
+        absolute_timeout: timedelta | None,
+        permanent: bool,
+        leeway: timedelta,
+        clock: Callable[[], float],
+        *,
+        faults: Iterable[str] = (),
+    ) -> Settings:
+        """The options of an interface; logs what is wrong with its key.
+
+        :param faults: What is wrong with the options that are its own.
+        :raises ConfigError: For options of wrong types or that cannot work, and for
+            unusable fallback keys; lists every fault.
+        """
+        fallbacks, key_faults = keys.fallbacks(fallback_keys)
+        accepted_formats, accept_faults = accepted(accept)
+        faults = [*faults, *key_faults]
+        key = keys.to_bytes(secret_key)
+        if key is None and secret_key is not None:
+            faults.append(
+                "secret_key must be a str or bytes, or None; further keys go into"
+                " fallback_keys."
+            )
+        if not isinstance(cookie, CookieOptions):
+            faults.append("cookie must be a CookieOptions.")
+        if not isinstance(format, Format):
+            faults.append("format must be a SignedFormat or an EncryptedFormat.")
+        faults += accept_faults
+        if isinstance(cookie, CookieOptions):
+            faults += _deletion_faults(cookie, accepted_formats)
+        faults += timeouts.faults_of(idle_timeout, absolute_timeout, leeway)
+        if type(permanent) is not bool:
+            faults.append("permanent must be True or False.")
+        if not callable(clock):
+            faults.append("clock must be callable, as time.time is.")
+        if faults:
+            raise ConfigError(subject, faults)
+
+        problem = "is missing" if key is None else keys.problem(key)
+        if key is None or problem is not None:
+            problem = f"secret_key {problem}. {keys.REMEDY}"
+            logger.error("sessions are not available: %s", problem)
+            usable: tuple[bytes, ...] = (secrets.token_bytes(keys.GOOD_BYTES),)
+        else:
+            usable = (key, *fallbacks)
+            keys.warn_of(usable)
+        return cls(
+            usable,
+            problem,
+            cookie,
+            # Its cookie is named by CookieOptions.
+            (replace(format, cookie_name=None), *accepted_formats),
+            Timeouts.of(idle_timeout, absolute_timeout, leeway),
+            permanent,
+            clock,
+        )
+
+
+class Manners:
+    """When a response may renew the cookie, and how it must speak of it.
+
+    :param cookie: The cookie's name and attributes.
+    :param others: The names of further cookies that the session may come from.
+    """
+
+    def __init__(self, cookie: CookieOptions, others: Iterable[str]) -> None:
+        self._cookie = cookie
+        self._others = tuple(others)
+        self._warned: set[str] = set()
+
+    def warn_once(self, message: str) -> None:
+        """Log a warning, the first time."""
+        if message not in self._warned:
+            self._warned.add(message)
+            logger.warning(message)
+
+    def allows_reissue(self, status: str, headers: Headers, seconds: float) -> bool:
+        """Whether a response may carry a session that nothing but time or a key
+        changed.
+
+        Best effort: old data must not go over a newer session, which a slow response
+        would do, nor over what the app itself says of the cookie, and a shared cache
+        must not hand a session to others.
+
+        :param seconds: How long ago the session was read.
+        """
+        if seconds > _SLOW_RESPONSE or status.startswith("5"):
+            return False
+        if is_shared(headers):
+            self._warn_of_sharing()
+            return False
+        return not sets_cookie(headers, self._cookie.name)
+
+    def add_cookie(
+        self, environ: WSGIEnvironment, headers: Headers, cookie: str
+    ) -> None:
+        """Let a response set the cookie, or delete it.
+
+        :param cookie: The Set-Cookie value.
+        """
+        name = cookie.partition("=")[0]
+        if any(key.lower() == "set-cookie" for key, _ in headers):
+            if sets_cookie(headers, name):
+                self.warn_once(
+                    f"the response sets the cookie {name!r} itself, and so does its"
+                    " session: the session's is sent. Give the other one another name."
+                )
+            set_cookie(headers, name, cookie)
+        else:
+            headers.append(("Set-Cookie", cookie))
+        if self._others:
+            self._delete_others(headers, environ.get("HTTP_COOKIE", ""), name)
+        keep_private(headers)
+        if is_shared(headers):
+            self._warn_of_sharing()
+        if self._cookie.secure and drops_secure_cookies(environ):
+            self.warn_once(
+                "a Secure session cookie is set over http, on a host that is not local:"
+                " browsers drop it. Serve the app over https. Behind a proxy that ends"
+                " TLS, let the server trust its X-Forwarded-Proto (gunicorn:"
+                " --forwarded-allow-ips; any server: werkzeug's ProxyFix). For plain"
+                ' http on a LAN: CookieOptions(name="session", secure=False).'
+            )
+
+    def _delete_others(self, headers: Headers, header: str, ours: str) -> None:
+        """Delete the cookies of other names that the session came from, or that would
+        be looked at once ours is gone: no logout may be undone by them."""
+        for name in self._others:
+            if name == ours or not find_cookies(header, name):
+                continue
+            if sets_cookie(headers, name):
+                self.warn_once(
+                    f"the response sets the cookie {name!r}, from which sessions are"
+                    " taken over: it is not deleted, and may bring an old session"
+                    " back. Take its format out of `accept`, or stop setting it."
+                )
+            else:
+                headers.append(("Set-Cookie", self._cookie.delete_cookie(name)))
+
+    def _warn_of_sharing(self) -> None:
+        self.warn_once(
+            "a response that sets the session cookie has `public` or `s-maxage` in its"
+            " Cache-Control: a shared cache may give one user's session to others."
+        )
+
+
+def log_rejection(reason: str) -> None:
+    """Log why a cookie was not used: one line, and nothing that the client sent."""
+    log = logger.debug if reason.endswith("_expired") else logger.info
+    log("a session cookie was rejected: %s", reason)
+
+
+def _deletion_faults(cookie: CookieOptions, formats: list[Format]) -> list[str]:
+    """Why browsers would keep a cookie of another name that we have to delete."""
+    return [
+        f"accept, cookie {name!r}: {fault}"
+        for name in {each.cookie_name for each in formats if each.cookie_name}
+        for fault in cookie.faults_of(name)
+    ]
