@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 from math import log10
-from typing import Any
+
+from report import OURS, SHOWN, Results, brief, middle
+from scenarios import Scenario
 
 _WIDTH, _ROW, _HEAD, _LABELS, _AXIS = 430, 20, 46, 92, 250
 _LOW, _HIGH = -1.0, 3.0  # powers of ten, in microseconds
@@ -21,18 +23,18 @@ line { stroke: currentColor; opacity: .18 } circle { fill: #8a8f98 }
 """
 
 
-def draw(results: dict[str, Any]) -> str:
+def draw(results: Results) -> str:
     """The SVG's text."""
-    costs = results["costs"]["list"]
+    costs = middle(results["runs"])["list"]
     height = _HEAD + _ROW * len(costs) + 40
     panels = [
         f'<g transform="translate({x * _WIDTH + 12},{y * height + 44})">'
-        + "".join(_panel(name, says, costs))
+        + "".join(_panel(scenario, costs))
         + "</g>\n"
-        for index, (name, says) in enumerate(results["scenarios"].items())
+        for index, scenario in enumerate(SHOWN)
         for y, x in [divmod(index, 2)]
     ]
-    wide, tall = 2 * _WIDTH + 12, 3 * height + 68
+    wide, tall = 2 * _WIDTH + 12, -(-len(panels) // 2) * height + 68
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {tall}"'
         f' width="{wide}" height="{tall}" role="img">\n<style>{_STYLE}</style>\n'
@@ -44,30 +46,27 @@ def draw(results: dict[str, Any]) -> str:
     )
 
 
-def _panel(name: str, says: str, costs: dict[str, dict[str, float]]) -> Iterator[str]:
-    yield _text(0, 18, f"{name}: {says}", "title")
+def _panel(scenario: Scenario, costs: dict[str, dict[str, float]]) -> Iterator[str]:
+    yield _text(0, 18, f"{scenario.shape}, {scenario.says}", "title")
     bottom = _HEAD + _ROW * len(costs) - 8
     for power in range(int(_LOW), int(_HIGH) + 1):
         x = _place(10.0**power)
         yield f'<line x1="{x}" x2="{x}" y1="{_HEAD - 16}" y2="{bottom}"/>'
         yield _text(x, bottom + 14, f"{10.0**power:g}", "faint", "middle")
     for row, (peer, found) in enumerate(costs.items()):
-        x, y = _place(found[name]), _HEAD + _ROW * row
-        kind = peer.partition(" ")[0].strip(",")
-        yield f'<g class="{kind if kind in ("ours", "floor") else "peer"}">'
+        cost = found[scenario.name]
+        x, y = _place(cost), _HEAD + _ROW * row
+        kind = "ours" if peer in OURS else "floor" if "floor" in peer else "peer"
+        yield f'<g class="{kind}">'
         yield f'<circle cx="{x}" cy="{y - 4}" r="4.5"/>'
         yield _text(_LABELS - 8, y, peer, "", "end")
-        yield _text(x + 9, y, _number(found[name])) + "</g>"
+        yield _text(x + 9, y, brief(cost)) + "</g>"
 
 
 def _place(cost: float) -> float:
     """Where on the axis a cost lies; what is too small to show, at its left end."""
     power = max(_LOW, log10(cost)) if cost > 0 else _LOW
     return round(_LABELS + (power - _LOW) / (_HIGH - _LOW) * _AXIS, 1)
-
-
-def _number(cost: float) -> str:
-    return f"{max(cost, 0):.2f}" if cost < 10 else f"{cost:.0f}"
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:

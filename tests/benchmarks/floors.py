@@ -51,6 +51,9 @@ class Session:
     def get(self, key: str, default: Any = None) -> Any:
         return self.load().get(key, default)
 
+    def __getitem__(self, key: str) -> Any:
+        return self.load()[key]
+
     def __setitem__(self, key: str, value: Any) -> None:
         self.load()[key] = value
         self.changed = True

@@ -8,17 +8,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import cache
 from importlib import import_module
-from typing import Any
+from types import FunctionType
+from typing import Any, cast
 from uuid import UUID
 
+from fairfloor import Middleware as FairFloor
 from floors import ENVIRON_KEY as FLOOR_KEY
-from floors import FloorA, FloorB
+from floors import NAME, FloorA, FloorB
 from markupsafe import Markup
-from payloads import LARGE, SECRET, SMALL
+from payloads import SECRET, SHAPES
 from werkzeug.wsgi import ClosingIterator
 
-from cookiesession import FLASK, SecureCookieSessionInterface, SessionMiddleware
+from cookiesession import (
+    FLASK,
+    EncryptedFormat,
+    SecureCookieSessionInterface,
+    SessionMiddleware,
+)
 
 Headers = list[tuple[str, str]]
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -50,6 +58,19 @@ BODIES: dict[str, Callable[[], Iterable[bytes]]] = {
 }
 
 
+def own_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A copy that the interpreter specializes for this use alone.
+
+    The copies of an inner function share its code, and with it what the interpreter has
+    learnt of the types there; but an app has one kind of session.
+    """
+    inner = cast("FunctionType", function)
+    code = inner.__code__.replace()
+    return FunctionType(
+        code, inner.__globals__, inner.__name__, inner.__defaults__, inner.__closure__
+    )
+
+
 def environ_with(cookie: str) -> dict[str, Any]:
     environ = ENVIRON.copy()
     if cookie:
@@ -76,7 +97,7 @@ def wsgi_app(key: str, touch: Touch | None, body: str, save: bool = False) -> WS
         )
         return make_body()
 
-    return app
+    return own_code(app)
 
 
 def wsgi_request(app: WSGIApp) -> Request:
@@ -95,7 +116,13 @@ def wsgi_request(app: WSGIApp) -> Request:
             close()
         return sent[0]
 
-    return request
+    return own_code(request)
+
+
+@cache
+def bare_wsgi(body: str) -> Request:
+    """The request without sessions that all middlewares are compared with."""
+    return wsgi_request(wsgi_app("", None, body))
 
 
 class Peer(ABC):
@@ -103,6 +130,8 @@ class Peer(ABC):
 
     #: The kinds of response body that it is measured with.
     bodies: tuple[str, ...] = ("list",)
+    #: Whether it notices a change inside a value that is not assigned again.
+    looks_inside = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -127,14 +156,16 @@ class Middleware(Peer):
         wrap: Callable[[WSGIApp], WSGIApp],
         environ_key: str,
         save: bool = False,
+        looks_inside: bool = False,
     ) -> None:
         super().__init__(name)
         self._wrap = wrap
         self._key = environ_key
         self._save = save
+        self.looks_inside = looks_inside
 
     def bare(self, body: str) -> Request:
-        return wsgi_request(wsgi_app(self._key, None, body))
+        return bare_wsgi(body)
 
     def through(self, touch: Touch | None, body: str) -> Request:
         return wsgi_request(self._wrap(wsgi_app(self._key, touch, body, self._save)))
@@ -143,8 +174,20 @@ class Middleware(Peer):
 def ours(name: str, **options: Any) -> Peer:
     interface = SecureCookieSessionInterface(SECRET, **options)
     return Middleware(
-        name, lambda app: SessionMiddleware(app, interface), "cookiesession.session"
+        name,
+        lambda app: SessionMiddleware(app, interface),
+        "cookiesession.session",
+        looks_inside=True,
     )
+
+
+def fair_floor(name: str) -> Peer:
+    """All the work that our rules ask for, and none that style does."""
+
+    def wrap(app: WSGIApp) -> WSGIApp:
+        return FairFloor(app, SECRET, NAME, compress_from=512)  # type: ignore[no-untyped-call]
+
+    return Middleware(name, wrap, "fair.session", looks_inside=True)
 
 
 def floor(name: str, kind: type[FloorA]) -> Peer:
@@ -160,7 +203,7 @@ def floor_b(name: str) -> Peer:
     ours = FloorB(app.wsgi_app, SECRET)
     moment = datetime(2024, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
     rare = {"t": (1, [b"\xff"]), "m": Markup("<b>"), "u": UUID(int=5), "d": moment}
-    for data in (SMALL, LARGE, rare, {"a": {" t": {" b": 1}}}):
+    for data in (*SHAPES.values(), rare, {"a": {" t": {" b": 1}}}):
         with app.app_context():
             theirs = serializer.dumps(data)
         token = ours.seal(data)
@@ -335,17 +378,19 @@ def asgi_request(app: Callable[..., Any]) -> Request:
 
 
 QUICK: dict[str, Callable[[str], Peer]] = {
-    "floor A": lambda name: floor(name, FloorA),
     "ours": ours,
+    "FLASK": lambda name: ours(name, format=FLASK),
+    "encrypted": lambda name: ours(name, format=EncryptedFormat()),
+    "fair floor": fair_floor,
+    "floor A": lambda name: floor(name, FloorA),
     "floor B": lambda name: floor(name, FloorB),
-    "ours, FLASK": lambda name: ours(name, format=FLASK),
 }
 ALL = {
     **QUICK,
     "floor B": floor_b,
-    "Flask": Flask,
-    "Beaker": beaker,
+    "Starlette": Starlette,
     "Pyramid": Pyramid,
     "Django": Django,
-    "Starlette": Starlette,
+    "Flask": Flask,
+    "Beaker": beaker,
 }

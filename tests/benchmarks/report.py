@@ -1,33 +1,75 @@
-"""The results as tables, for a terminal and for a note."""
+"""The results as tables: for a terminal and a note, and for the README."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import statistics
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from os import cpu_count
+from pathlib import Path
 from platform import machine, python_implementation, python_version
-from typing import Any
+from typing import NamedTuple, TypedDict
+
+from scenarios import SCENARIOS, Scenario
 
 #: Microseconds of session cost: kind of body -> peer -> scenario.
 Costs = dict[str, dict[str, dict[str, float]]]
 
-FLOORS = ("floor A", "floor B")
-OURS = ("ours", "ours, FLASK")
-#: The most that a session should cost, as a ratio: who, to whom, s0 to s5.
+
+class Run(TypedDict):
+    costs: Costs
+    sizes: dict[str, dict[str, int]]  # bytes of the cookie's value: peer -> shape
+    faults: list[str]
+
+
+class Results(TypedDict):
+    environment: str
+    runs: list[Run]
+
+
+class Target(NamedTuple):
+    """The most that a session should cost, as a ratio to another's cost."""
+
+    who: str
+    to: str
+    bounds: Mapping[str, float]  # of the steps that have one
+
+
+_STEPS = ("s0", "s1", "s2", "s3", "s4", "s5", "nested")
+
+
+def _target(who: str, to: str, *bounds: float) -> Target:
+    return Target(who, to, dict(zip(_STEPS, bounds, strict=False)))
+
+
 TARGETS = (
-    ("ours", "floor A", (2.0, 2.0, 1.5, 1.5, 1.3, 1.6)),
-    ("ours, FLASK", "floor B", (2.0, 2.0, 1.5, 1.5, 1.2, 1.6)),
-    ("ours", "Starlette", (0.5, 0.2, 0.5, 0.5, 1.0, 0.5)),
+    _target("ours", "fair floor", 1.6, 1.6, 1.25, 1.45, 1.15, 1.35),
+    _target("ours", "Starlette", 0.4, 0.1, 0.45, 0.5, 1.0, 0.25, 1.5),
+    _target("FLASK", "floor B", 2.3, 2.3, 1.7, 2.0, 1.2, 1.7),
+    Target("encrypted", "ours", {"s2": 2.2, "s3": 1.6}),
 )
+OURS = ("ours", "FLASK", "encrypted")
+#: What the README shows: the session that most users have, and the largest.
+SHOWN = [scenario for scenario in SCENARIOS if scenario.shape != "small"]
+#: Who is in its table, and how they are called there.
+HEADINGS = {
+    "ours": "this",
+    "FLASK": "in Flask's format",
+    "encrypted": "encrypted",
+    **{peer: peer for peer in ("Starlette", "Pyramid", "Django", "Flask", "Beaker")},
+}
+MARK = "<!-- performance -->"
 _PACKAGES = (
     "cookiesession",
     "werkzeug",
     "itsdangerous",
-    "flask",
-    "beaker",
+    "cryptography",
+    "starlette",
     "pyramid",
     "django",
-    "starlette",
+    "flask",
+    "beaker",
 )
 
 
@@ -43,84 +85,123 @@ def environment() -> str:
     return f"{python}, {cpu_count()} CPUs; {', '.join(found)}"
 
 
-def table(title: str, columns: Sequence[str], rows: dict[str, list[str]]) -> str:
+def middle(runs: Sequence[Run]) -> Costs:
+    """The median of the runs, number by number."""
+    return {
+        body: {
+            peer: {
+                scenario: statistics.median(
+                    r["costs"][body][peer][scenario] for r in runs
+                )
+                for scenario in costs
+            }
+            for peer, costs in peers.items()
+        }
+        for body, peers in runs[0]["costs"].items()
+    }
+
+
+def table(title: str, columns: Sequence[str], rows: Mapping[str, Sequence[str]]) -> str:
     """A Markdown table whose columns are also straight in a terminal."""
-    wide = max(map(len, [title, *rows]))
-    lines = [[title, *columns], ["-" * wide, *("-" * 7 + ":" for _ in columns)]]
-    lines += [[name, *cells] for name, cells in rows.items()]
+    lines = [[title, *columns], *([name, *cells] for name, cells in rows.items())]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines.insert(1, rule)
     return "".join(
-        f"| {first:{wide}} | {' | '.join(f'{cell:>8}' for cell in cells)} |\n"
-        for first, *cells in lines
+        f"| {first:{widths[0]}} |"
+        + "".join(
+            f" {cell:>{width}} |" for cell, width in zip(rest, widths[1:], strict=True)
+        )
+        + "\n"
+        for first, *rest in lines
     )
 
 
-def cost_table(body: str, costs: Costs, scenarios: Sequence[str]) -> str:
+def ratio_table(body: str, runs: Sequence[Run]) -> str:
+    """The ratios that have a target: every run's, and in brackets the target."""
+    known = runs[0]["costs"]["list"]
+    targets = [each for each in TARGETS if each.who in known and each.to in known]
     rows = {
-        peer: [f"{found[scenario]:.2f}" for scenario in scenarios]
-        for peer, found in costs[body].items()
+        scenario.name: [_ratios(target, scenario, body, runs) for target in targets]
+        for scenario in SCENARIOS
     }
-    return table(f"us, {body} body", scenarios, rows)
+    columns = [f"{target.who} / {target.to}" for target in targets]
+    return table(f"ratio, {body} body", columns, rows)
 
 
-def ratio_table(body: str, costs: Costs, scenarios: Sequence[str]) -> str:
-    """The ratios that have targets, each with its target and whether it is met."""
-    rows: dict[str, list[str]] = {}
-    for who, to, bounds in TARGETS:
-        mine, theirs = _costs_of(who, body, costs), _costs_of(to, body, costs)
-        if mine is None or theirs is None:
-            continue
-        ratios = [mine[s] / theirs[s] for s in scenarios]
-        rows[f"{who} / {to}"] = [f"{ratio:.2f}" for ratio in ratios]
-        rows[f"  at most {to}"] = [
-            f"{bound:.1f} {'hit' if ratio <= bound else 'MISS'}"
-            for ratio, bound in zip(ratios, bounds, strict=True)
-        ]
-    return table(f"ratio, {body} body", scenarios, rows)
-
-
-def fastest_table(costs: Costs, scenarios: Sequence[str]) -> str:
-    """Us to the fastest of the peers, whichever it is in each scenario."""
-    peers = [name for name in costs["list"] if name not in FLOORS + OURS]
-    if not peers:
+def _ratios(target: Target, scenario: Scenario, body: str, runs: Sequence[Run]) -> str:
+    bound = target.bounds.get(scenario.step)
+    if bound is None:
         return ""
-    best = [min(peers, key=lambda p: costs["list"][p][s]) for s in scenarios]
-    rows = {"fastest peer": best}
-    for who in OURS:
-        mine = costs["list"].get(who)
-        if mine is not None:
-            rows[f"{who} - it, us"] = [
-                f"{mine[s] - costs['list'][peer][s]:+.2f}"
-                for s, peer in zip(scenarios, best, strict=True)
-            ]
-    return table("to the fastest peer", scenarios, rows)
-
-
-def wire_table(wire: dict[str, dict[str, int]]) -> str:
-    """Old: of a session that was issued before, which some formats say."""
-    columns = list(next(iter(wire.values()), {}))
-    rows = {
-        peer: [str(found[column]) for column in columns] for peer, found in wire.items()
-    }
-    return table("bytes of the cookie's value", columns, rows)
-
-
-def report(results: dict[str, Any]) -> str:
-    scenarios = list(results["scenarios"])
-    costs: Costs = results["costs"]
-    parts = [results["environment"] + "\n"]
-    parts += [
-        "".join(f"{name}: {says}\n" for name, says in results["scenarios"].items())
+    ratios = [
+        _cost(run, body, target.who, scenario) / _cost(run, body, target.to, scenario)
+        for run in runs
     ]
-    for body in costs:
-        parts += [
-            cost_table(body, costs, scenarios),
-            ratio_table(body, costs, scenarios),
-        ]
-    parts += [fastest_table(costs, scenarios), wire_table(results["wire"])]
-    parts += [f"NOT MEASURED: {fault}\n" for fault in results["faults"]]
-    return "\n".join(filter(None, parts))
+    cells = [f"{ratio:.2f}{'!' if ratio > bound else ' '}" for ratio in ratios]
+    return f"{' '.join(cells)} ({bound:.2f})"
 
 
-def _costs_of(peer: str, body: str, costs: Costs) -> dict[str, float] | None:
+def _cost(run: Run, body: str, peer: str, scenario: Scenario) -> float:
     """What a peer costs; a framework has its own body, measured with the lists."""
-    return costs[body].get(peer) or costs["list"].get(peer)
+    costs = run["costs"]
+    return (costs[body].get(peer) or costs["list"][peer])[scenario.name]
+
+
+def cost_table(body: str, costs: Costs) -> str:
+    peers = costs[body]
+    rows = {
+        scenario.name: [f"{peers[peer][scenario.name]:.2f}" for peer in peers]
+        for scenario in SCENARIOS
+    }
+    return table(f"us, {body} body", list(peers), rows)
+
+
+def size_table(sizes: dict[str, dict[str, int]]) -> str:
+    shapes = list(next(iter(sizes.values()), {}))
+    rows = {
+        peer: [str(size[shape]) for shape in shapes] for peer, size in sizes.items()
+    }
+    return table("bytes of the cookie's value", shapes, rows)
+
+
+def report(results: Results) -> str:
+    runs = results["runs"]
+    costs = middle(runs)
+    parts = [
+        results["environment"] + "\n",
+        "".join(f"{each.name}: {each.says}\n" for each in SCENARIOS),
+        "Ratios of each run; in brackets the most that it should be, ! is above it.\n",
+        *(ratio_table(body, runs) for body in costs),
+        "Microseconds of session cost, the median of the runs.\n",
+        *(cost_table(body, costs) for body in costs),
+        size_table(runs[0]["sizes"]),
+        *(f"NOT MEASURED: {fault}\n" for run in runs for fault in run["faults"]),
+    ]
+    return "\n".join(parts)
+
+
+def readme_table(costs: Costs) -> str:
+    """The table that users see."""
+    peers = [peer for peer in HEADINGS if peer in costs["list"]]
+    rows = {
+        f"{scenario.shape}, {scenario.says}": [
+            brief(costs["list"][peer][scenario.name]) for peer in peers
+        ]
+        for scenario in SHOWN
+    }
+    return table("", [HEADINGS[peer] for peer in peers], rows)
+
+
+def brief(cost: float) -> str:
+    """Two digits' worth of microseconds."""
+    return f"{max(cost, 0):.1f}" if cost < 10 else f"{cost:.0f}"
+
+
+def publish(results: Results, page: Path) -> None:
+    """Put the table into a page, in place of the first one after the mark."""
+    before, mark, after = page.read_text(encoding="utf-8").partition(MARK)
+    new = readme_table(middle(results["runs"]))
+    after, found = re.subn(r"(?m)(^\|.*\n)+", lambda old: new, after, count=1)
+    if not mark or not found:
+        raise ValueError(f"{page} has no table after {MARK}")
+    page.write_text(before + mark + after, encoding="utf-8")

@@ -13,20 +13,35 @@ import tracemalloc
 from itertools import cycle, islice, repeat
 from pathlib import Path
 from time import perf_counter
+from typing import NamedTuple
 
-from peers import BODIES, Request, ours
-from scenarios import SCENARIOS, cookie_for
+from payloads import SHAPES
+from peers import BODIES, Peer, Request, ours
+from scenarios import SCENARIOS, Scenario, cookies_in_use
 
 from cookiesession import FLASK
 
+PEERS = (ours("ours"), ours("FLASK", format=FLASK))
 
-def requests() -> list[tuple[Request, str]]:
-    """Every scenario, in both formats, with both kinds of body."""
+
+class Use(NamedTuple):
+    peer: Peer
+    scenario: Scenario
+    cookie: str
+
+    def request(self, body: str) -> Request:
+        return self.peer.through(self.scenario.touch_of(self.peer), body)
+
+
+def uses() -> list[Use]:
+    """Every scenario in both formats."""
+    sessions = [(peer, shape) for peer in PEERS for shape in SHAPES]
+    made = cookies_in_use((peer, SHAPES[shape]) for peer, shape in sessions)
+    cookies = dict(zip(sessions, made, strict=True))
     return [
-        (peer.through(scenario.touch, body), cookie_for(peer, scenario))
-        for peer in (ours("ours"), ours("ours, FLASK", format=FLASK))
+        Use(peer, scenario, scenario.header(cookies.get((peer, scenario.shape), "")))
+        for peer in PEERS
         for scenario in SCENARIOS
-        for body in BODIES
     ]
 
 
@@ -37,9 +52,9 @@ def resident() -> int:
     return int(size)
 
 
-def soak(number: int) -> None:
+def soak(mix: list[Use], number: int) -> None:
     """Requests with the collector off: what is not freed by itself, stays and shows."""
-    mix = cycle(requests())
+    requests = cycle((use.request(body), use.cookie) for use in mix for body in BODIES)
     gc.collect()
     gc.disable()
     started = perf_counter()
@@ -48,33 +63,38 @@ def soak(number: int) -> None:
             f"{done:9} requests  {resident():7} kB  {perf_counter() - started:6.1f} s"
         )
         if done < number:
-            for request, cookie in islice(mix, number // 10):
+            for request, cookie in islice(requests, number // 10):
                 request(cookie)
     print(f"unreachable objects in cycles, by gc.collect(): {gc.collect()}")
     gc.enable()
 
 
-def cycles() -> None:
+def cycles(mix: list[Use]) -> None:
     """What one kind of request leaves behind, for every scenario."""
     gc.collect()
     gc.disable()
-    for index, (request, cookie) in enumerate(requests()):
-        gc.collect()
-        for _ in repeat(None, 100):
-            request(cookie)
-        if left := gc.collect():
-            print(f"request {index} of the mix leaves cycles: {left} objects in 100")
+    for use in mix:
+        for body in BODIES:
+            request = use.request(body)
+            gc.collect()
+            for _ in repeat(None, 100):
+                request(use.cookie)
+            if left := gc.collect():
+                print(
+                    f"{use.peer.name}, {use.scenario.name}, {body} body leaves cycles:"
+                    f" {left} objects in 100 requests"
+                )
     gc.enable()
 
 
-def allocations() -> None:
+def allocations(mix: list[Use]) -> None:
     """The most memory that a request needs at one time, beyond the bare app's."""
-    peer = ours("ours")
-    for scenario in SCENARIOS:
-        cookie = cookie_for(peer, scenario)
-        bare = _peak(peer.bare("list"), cookie)
-        through = _peak(peer.through(scenario.touch, "list"), cookie)
-        print(f"{scenario.name}: {through - bare:7} bytes at the peak; {scenario.says}")
+    for use in mix:
+        bare = _peak(use.peer.bare("list"), use.cookie)
+        through = _peak(use.request("list"), use.cookie)
+        print(
+            f"{use.peer.name}, {use.scenario.name}: {through - bare} bytes at the peak"
+        )
 
 
 def _peak(request: Request, cookie: str) -> int:
@@ -94,9 +114,10 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--requests", type=int, default=1_000_000)
     options = parser.parse_args(argv)
-    allocations()
-    cycles()
-    soak(options.requests)
+    mix = uses()
+    allocations(mix)
+    cycles(mix)
+    soak(mix, options.requests)
 
 
 if __name__ == "__main__":
