@@ -19,8 +19,10 @@ from .encryption import EncryptedFormat
 from .errors import ConfigError, SessionCommitted, SessionTooLarge, SessionUnavailable
 from .interface import SessionInterface
 from .middleware import SessionMiddleware, get_session
+from .reading import SessionInfo
 from .securecookie import SecureCookieSession, SecureCookieSessionInterface
 from .serializer import TaggedJSONSerializer
+from .serverside import ServerSideSessionInterface
 from .sessions import NullSession, SessionMixin
 from .signed import FLASK, SignedFormat
 from .tags import JSONTag
@@ -34,7 +36,9 @@ __all__ = [
     "NullSession",
     "SecureCookieSession",
     "SecureCookieSessionInterface",
+    "ServerSideSessionInterface",
     "SessionCommitted",
+    "SessionInfo",
     "SessionInterface",
     "SessionMiddleware",
     "SessionMixin",

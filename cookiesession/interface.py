@@ -40,7 +40,7 @@ class SessionInterface(ABC):
         status: str,
         headers: list[tuple[str, str]],
     ) -> None:
-        """Save a session; called once, just before the headers leave, even if it raises.
+        """Save a session; called once, also if it raises, before the headers leave.
 
         Called for every session but a null one, used or not. Afterwards a change to the
         session is lost: it should raise :exc:`SessionCommitted`.

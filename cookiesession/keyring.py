@@ -70,6 +70,7 @@ class Keyring:
                 if opened is not None:
                     # The first that authenticates is final: what it finds expired or
                     # malformed must not get another chance with the next.
+                    opened.token = token
                     return (
                         self._timeouts.rejects(opened.issued, opened.created, now)
                         or opened
@@ -99,13 +100,16 @@ class CookieReader:
         codecs: dict[str, list[Codec]] = {name: []}
         #: The codec of the first key, by that of any other of the same format.
         self.first_of: dict[Codec, Codec] = {}
+        #: The key of each codec.
+        self.key_of: dict[Codec, bytes] = {}
         for format in formats:
             at = format.cookie_name or name
             bound = [format.bind(key, at) for key in keys]
             codecs.setdefault(at, []).extend(bound)
             self.first_of.update((codec, bound[0]) for codec in bound)
+            self.key_of.update(zip(bound, keys, strict=True))
         #: What writes: the first format under the first key.
-        self.writer = codecs[name][0]
+        self.writer = next(iter(self.first_of))
         keyrings = {
             at: Keyring(each, timeouts, max_token) for at, each in codecs.items()
         }

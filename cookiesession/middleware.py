@@ -11,7 +11,7 @@ iterable is returned; servers exist (granian) that read the headers right then.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +20,7 @@ from werkzeug.wsgi import ClosingIterator
 from .errors import ConfigError, SessionUnavailable
 from .headers import repeat
 from .interface import SessionInterface
-from .sessions import SessionMixin
+from .sessions import SessionMixin, TrackedSession
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -70,7 +70,7 @@ class SessionMiddleware:
         self.interface = interface
         #: Where in the environ the session is put.
         self.environ_key = environ_key
-        self._mark = _mark_of(interface)
+        self._mark = mark_of(interface)
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
@@ -78,7 +78,7 @@ class SessionMiddleware:
         interface = self.interface
         under_way = environ.get(self._mark)
         if under_way is not None:
-            # A middleware around this one saves it: two would lose each other's changes.
+            # A middleware around this one saves it; two would lose changes.
             environ[self.environ_key] = under_way
             return self.app(environ, start_response)
         session = interface.open_session(environ)
@@ -90,8 +90,8 @@ class SessionMiddleware:
         if not type.__instancecheck__(SessionMixin, session):
             raise TypeError(
                 f"{type(interface).__name__}.open_session returned a"
-                f" {type(session).__name__}: it must return a mapping with SessionMixin,"
-                " `class MySession(dict, SessionMixin)`, or None."
+                f" {type(session).__name__}: it must return a mapping with"
+                " SessionMixin, `class MySession(dict, SessionMixin)`, or None."
             )
 
         # The response keeps its own reference to the session: an app may replace what
@@ -148,27 +148,30 @@ def session_under_way(
     environ: WSGIEnvironment, interface: SessionInterface
 ) -> SessionMixin | None:
     """The session that a middleware opened through this interface and will save."""
-    return cast("SessionMixin | None", environ.get(_mark_of(interface)))
+    return cast("SessionMixin | None", environ.get(mark_of(interface)))
 
 
-def _mark_of(interface: SessionInterface) -> str:
+def mark_of(interface: SessionInterface) -> str:
+    """Where in the environ :func:`session_under_way` looks: for who saves a session."""
     return f"cookiesession.under_way.{id(interface)}"
+
+
+# What a response has come to: a word each, compared by identity.
+WAITING = "waiting"  # for the app to call start_response
+STARTED = "started"  # by the app; the server does not know yet
+COMMITTED = "committed"  # the session is saved, the server knows
+PASSED = "passed"  # through to the server without a start
 
 
 class _Response:
     """The response of one request, held back until its session has been saved."""
 
-    __slots__ = (
-        "_environ",
-        "_headers",
-        "_interface",
-        "_sent",
-        "_session",
-        "_start_response",
-        "_status",
-        "_write",
-        "state",
-    )
+    # State lives in these class attributes until the response has its own.
+    state = WAITING
+    _headers: list[tuple[str, str]]
+    _status: str
+    _sent: Sequence[tuple[str, str]] | None = None
+    _write: Callable[[bytes], object] | None
 
     def __init__(
         self,
@@ -181,8 +184,6 @@ class _Response:
         self._environ = environ
         self._session = session
         self._start_response = start_response
-        self._sent: list[tuple[str, str]] | None = None
-        self.state = WAITING
 
     def start(
         self,
@@ -200,7 +201,8 @@ class _Response:
                 return self._start_response(status, headers)
             headers = list(headers)
             repeat(
-                [each for each in self._sent or () if each not in self._headers], headers
+                [each for each in self._sent or () if each not in self._headers],
+                headers,
             )
             return self._start_response(status, headers, exc_info)
         if state is STARTED and not exc_info:
@@ -230,10 +232,16 @@ class _Response:
         """Save the session, and start the response at the server."""
         headers = list(self._headers)  # the app's list may be shared between requests
         if self._sent is None:
-            self._sent = []  # once, also where the save raises
-            self._interface.save_session(
-                self._environ, self._session, self._status, headers
-            )
+            self._sent = ()  # once, also where the save raises
+            try:
+                self._interface.save_session(
+                    self._environ, self._session, self._status, headers
+                )
+            except BaseException:
+                if isinstance(self._session, TrackedSession):
+                    # A later change would be lost: nobody saves it any more.
+                    self._session.closed = True
+                raise
             self._sent = headers
         # From here on the server decides, even where its start_response raises.
         self.state, self._write = COMMITTED, None
@@ -255,6 +263,8 @@ class _Response:
             self.commit()
         elif self.state is WAITING:
             self._pass_through()
+            if not first and iterator is body:
+                return body  # what servers know by its identity, such as eventlet's
         rest = chain(first, iterator)
         return ClosingIterator(rest, getattr(body, "close", None))
 
@@ -267,10 +277,3 @@ class _Response:
                 "the session was changed, but the app has not called start_response:"
                 " unless it still does, the change is lost."
             )
-
-
-# What a response has come to: a word each, compared by identity.
-WAITING = "waiting"  # for the app to call start_response
-STARTED = "started"  # by the app; the server does not know yet
-COMMITTED = "committed"  # the session is saved, the server knows
-PASSED = "passed"  # through to the server without a start

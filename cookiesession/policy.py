@@ -131,12 +131,22 @@ class Manners:
         self._cookie = cookie
         self._others = tuple(others)
         self._warned: set[str] = set()
+        #: Where in an environ an interface says that the cookie is its own.
+        self.mark = f"cookiesession.cookie.{cookie.name}"
 
     def warn_once(self, message: str) -> None:
         """Log a warning, the first time."""
         if message not in self._warned:
             self._warned.add(message)
             logger.warning(message)
+
+    def warn_of_another(self) -> None:
+        """Warn that two interfaces of one request have the same cookie."""
+        self.warn_once(
+            "two session interfaces of one app have the cookie name"
+            f" {self._cookie.name!r}: each overwrites the other's sessions. Give one of"
+            " them another name."
+        )
 
     def allows_reissue(self, status: str, headers: Headers, seconds: float) -> bool:
         """Whether a response may carry a session that nothing but time or a key
@@ -153,17 +163,20 @@ class Manners:
         if is_shared(headers):
             self._warn_of_sharing()
             return False
-        return not sets_cookie(headers, self._cookie.name)
+        names = (self._cookie.name, *self._others)
+        return not any(sets_cookie(headers, name) for name in names)
 
     def add_cookie(
-        self, environ: WSGIEnvironment, headers: Headers, cookie: str
+        self, environ: WSGIEnvironment, headers: Headers, cookie: str, came: str
     ) -> None:
         """Let a response set the cookie, or delete it.
 
         :param cookie: The Set-Cookie value.
+        :param came: The request's Cookie header.
         """
         name = cookie.partition("=")[0]
-        if any(key.lower() == "set-cookie" for key, _ in headers):
+        kinds = [key.lower() for key, _ in headers]
+        if "set-cookie" in kinds:
             if sets_cookie(headers, name):
                 self.warn_once(
                     f"the response sets the cookie {name!r} itself, and so does its"
@@ -173,10 +186,13 @@ class Manners:
         else:
             headers.append(("Set-Cookie", cookie))
         if self._others:
-            self._delete_others(headers, environ.get("HTTP_COOKIE", ""), name)
-        keep_private(headers)
-        if is_shared(headers):
+            self._delete_others(headers, came, name)
+        if "cache-control" not in kinds:
+            headers.append(("Cache-Control", "private"))
+        elif is_shared(headers):
             self._warn_of_sharing()
+        else:
+            keep_private(headers)
         if self._cookie.secure and drops_secure_cookies(environ):
             self.warn_once(
                 "a Secure session cookie is set over http, on a host that is not local:"
@@ -186,11 +202,11 @@ class Manners:
                 ' http on a LAN: CookieOptions(name="session", secure=False).'
             )
 
-    def _delete_others(self, headers: Headers, header: str, ours: str) -> None:
+    def _delete_others(self, headers: Headers, came: str, ours: str) -> None:
         """Delete the cookies of other names that the session came from, or that would
         be looked at once ours is gone: no logout may be undone by them."""
         for name in self._others:
-            if name == ours or not find_cookies(header, name):
+            if name == ours or not find_cookies(came, name):
                 continue
             if sets_cookie(headers, name):
                 self.warn_once(

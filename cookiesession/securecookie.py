@@ -7,9 +7,9 @@ empty session and a word in ``session.rejection``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .cookies import CookieOptions
 from .errors import SessionTooLarge, SessionUnavailable
@@ -17,10 +17,11 @@ from .headers import Headers, vary_on_cookie
 from .interface import SessionInterface
 from .keyring import CookieReader
 from .policy import Manners, Settings, log_rejection
-from .serializer import MAX_JSON, may_be_tagged
-from .sessions import NullSession, Tracked, TrackedSession
-from .signed import SignedFormat
+from .sealing import GOES_ON, NOT_REISSUED, Sealer, goes_on
+from .sessions import NullSession, TrackedSession
+from .signed import FLASK, SignedFormat
 from .tokens import Codec, Format, Opened
+from .tracking import Tracked
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -60,13 +61,6 @@ class SecureCookieSessionInterface(SessionInterface):
         unusable fallback keys.
     """
 
-    #: The cookie's name and attributes.
-    cookie: CookieOptions
-    #: Whether a new session's cookie outlives the browser.
-    permanent: bool
-    #: Gives the current time in Unix seconds.
-    clock: Callable[[], float]
-
     def __init__(
         self,
         secret_key: str | bytes | None,
@@ -94,8 +88,11 @@ class SecureCookieSessionInterface(SessionInterface):
             leeway,
             clock,
         )
+        #: The cookie's name and attributes.
         self.cookie = cookie
+        #: Whether a new session's cookie outlives the browser.
         self.permanent = permanent
+        #: Gives the current time in Unix seconds.
         self.clock = clock
         self._problem = settings.problem
         self._timeouts = settings.timeouts
@@ -108,8 +105,54 @@ class SecureCookieSessionInterface(SessionInterface):
         )
         self._writer = self._reader.writer
         self._manners = Manners(cookie, self._reader.others)
-        self._carries_creation = (
-            absolute_timeout is not None or self._writer.format.keeps_creation
+        self._mark = self._manners.mark
+        self._sealer = Sealer(absolute_timeout is not None, cookie.max_size)
+
+    @classmethod
+    def from_flask_config(
+        cls, config: Mapping[str, Any]
+    ) -> SecureCookieSessionInterface:
+        """The interface that shares a Flask app's own cookie.
+
+        Its keys, name, attributes and lifetime are Flask's, and so is the format: what
+        one writes the other reads. Two things Flask has no word for: a cookie without
+        SameSite is written with ``Lax``, which is what browsers take it for, and there
+        is no absolute timeout, because Flask's cookie has no place for a creation time.
+
+        :param config: ``app.config``, or any mapping with some of its keys; what is not
+            there is as in Flask.
+        :raises ConfigError: For what browsers would refuse, and for unusable keys in
+            ``SECRET_KEY_FALLBACKS``.
+        """
+        lifetime = config.get("PERMANENT_SESSION_LIFETIME", timedelta(days=31))
+        if isinstance(lifetime, int):
+            lifetime = timedelta(seconds=lifetime)
+        partitioned = config.get("SESSION_COOKIE_PARTITIONED", False)
+        cookie = CookieOptions(
+            name=config.get("SESSION_COOKIE_NAME", "session"),
+            path=config.get("SESSION_COOKIE_PATH")
+            or config.get("APPLICATION_ROOT")
+            or "/",
+            # Flask drops the dot as well: it has no meaning since RFC 6265.
+            domain=(config.get("SESSION_COOKIE_DOMAIN") or "").lstrip(".") or None,
+            secure=config.get("SESSION_COOKIE_SECURE", False) or partitioned,
+            httponly=config.get("SESSION_COOKIE_HTTPONLY", True),
+            samesite=config.get("SESSION_COOKIE_SAMESITE") or "Lax",
+            partitioned=partitioned,
+        )
+        return cls(
+            config.get("SECRET_KEY"),
+            fallback_keys=config.get("SECRET_KEY_FALLBACKS") or (),
+            cookie=cookie,
+            format=FLASK,
+            idle_timeout=lifetime,
+            absolute_timeout=None,
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled, as it holds keys: make it in"
+            " every process"
         )
 
     def __repr__(self) -> str:
@@ -121,6 +164,8 @@ class SecureCookieSessionInterface(SessionInterface):
     def open_session(self, environ: WSGIEnvironment) -> SecureCookieSession | None:
         if self._problem is not None:
             return None
+        if environ.setdefault(self._mark, self) is not self:
+            self._manners.warn_of_another()
         return SecureCookieSession(self, environ.get("HTTP_COOKIE", ""))
 
     def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
@@ -139,7 +184,7 @@ class SecureCookieSessionInterface(SessionInterface):
         if tracked is not None:
             cookie = self._cookie_to_set(tracked, status, headers)
             if cookie is not None:
-                self._manners.add_cookie(environ, headers, cookie)
+                self._manners.add_cookie(environ, headers, cookie, session.header)
                 vary_on_cookie(headers)
                 session.closed = True
                 return
@@ -177,7 +222,7 @@ class SecureCookieSessionInterface(SessionInterface):
             raise SessionUnavailable(f"no session is available: {self._problem}")
         return SecureCookieSession(self, header)
 
-    # -- what its sessions ask ----------------------------------------------------------
+    # -- what its sessions ask ---------------------------------------------------------
 
     def load(self, header: str) -> Tracked:
         """What a Cookie header brings: for the sessions that this interface opens."""
@@ -199,7 +244,7 @@ class SecureCookieSessionInterface(SessionInterface):
 
     def differs_inside(self, tracked: Tracked) -> bool:
         """Whether an equal session differs by its text: for its sessions."""
-        return self._look_inside(tracked, int(self.clock()))[0]
+        return self._sealer.look_inside(tracked, self._writer, int(self.clock()))[0]
 
     # -- writing ----------------------------------------------------------------------
 
@@ -208,13 +253,13 @@ class SecureCookieSessionInterface(SessionInterface):
     ) -> str | None:
         """The Set-Cookie value that this response owes the session."""
         came: Opened | None = tracked.came
-        issued = int(self.clock())
         changed, text = tracked.changed(), None
-        if changed is None:
-            changed, text = self._look_inside(tracked, issued)
-        fails = status.startswith("5")
+        if changed is not False:
+            issued = int(self.clock())
+            if changed is None:
+                changed, text = self._sealer.look_inside(tracked, self._writer, issued)
         if changed:
-            if tracked.data and not fails:
+            if tracked.data and not status.startswith("5"):
                 return self._seal(tracked, issued, text)
             came_in = came is not None or tracked.rejection is not None
             if came_in and (not tracked.data or tracked.cleared):
@@ -227,91 +272,40 @@ class SecureCookieSessionInterface(SessionInterface):
         due = self._timeouts.is_due(came.issued, came.permanent, tracked.touched_at)
         if not due and came.codec is self._writer:
             return None
-        seconds = self.clock() - tracked.touched_at
+        now = self.clock()
+        issued, seconds = int(now), now - tracked.touched_at
         if not self._manners.allows_reissue(status, headers, seconds):
             return None
         try:
             if due or self._reader.first_of[came.codec] is not came.codec:
                 return self._seal(tracked, issued, text)
-            return self._seal_with(self._writer, tracked, issued)
+            token = self._sealer.seal(self._writer, tracked, issued)
+            return self._set_cookie(self._writer, token, tracked, issued)
         except (SessionTooLarge, TypeError):
-            self._manners.warn_once(
-                "a session could not be issued again: it has become too large, or the"
-                " format cannot store all of it. The old cookie is kept."
-            )
+            self._manners.warn_once(NOT_REISSUED)
         return None
-
-    def _look_inside(self, tracked: Tracked, issued: int) -> tuple[bool, str | None]:
-        """Whether an equal session differs by its text, and that text.
-
-        The text is rendered as it is going to be sealed; ``None`` where another codec
-        reads than writes.
-        """
-        came: Opened = tracked.came
-        try:
-            text = self._render(came.codec, tracked, issued)
-        except TypeError:
-            return True, None  # something new, as what came could be stored
-        return not came.says(text), text if came.codec is self._writer else None
 
     def _seal(self, tracked: Tracked, issued: int, text: str | None = None) -> str:
         """The Set-Cookie value that stores a session.
 
         :param text: The session's JSON, if it is rendered already.
         """
+        codec = self._writer
         try:
-            return self._seal_with(self._writer, tracked, issued, text)
+            token = self._sealer.seal(codec, tracked, issued, text)
         except (SessionTooLarge, TypeError):
-            codec = self._codec_to_go_on_with(tracked.came)
-            if codec is None:
+            came: Opened | None = tracked.came
+            if came is None or not goes_on(came.codec, codec):
                 raise
-            cookie = self._seal_with(codec, tracked, issued)
-        self._manners.warn_once(
-            "a session goes on in an accepted format, because the first one cannot hold"
-            " it: it is too large for it, or of types that it does not know. Keep that"
-            " format in `accept` until such sessions have expired."
-        )
-        return cookie
+            codec = self._reader.first_of[came.codec]
+            token = self._sealer.seal(codec, tracked, issued)
+            self._manners.warn_once(GOES_ON)
+        return self._set_cookie(codec, token, tracked, issued)
 
-    def _codec_to_go_on_with(self, came: Opened | None) -> Codec | None:
-        """What may write a session that the first format cannot hold: nobody is stuck.
-
-        The format that it came in, under the first key; never one that hides less.
-        """
-        if came is None or came.codec.format is self._writer.format:
-            return None
-        codec = self._reader.first_of[came.codec]
-        return codec if codec.format.hides >= self._writer.format.hides else None
-
-    def _seal_with(
-        self, codec: Codec, tracked: Tracked, issued: int, text: str | None = None
+    def _set_cookie(
+        self, codec: Codec, token: str, tracked: Tracked, issued: int
     ) -> str:
-        if text is None:
-            text = self._render(codec, tracked, issued)
-        if len(text) > MAX_JSON:
-            raise self._too_large("JSON of the session", len(text), MAX_JSON, tracked)
-        created = min(tracked.created, issued)
-        token = codec.seal(text, issued, created)
-        size = len(codec.name) + len(token)
-        limit = self.cookie.max_size
-        if size > limit:
-            what = "session cookie's name and value"
-            raise self._too_large(what, size, limit, tracked)
-        expires = self._timeouts.expires(issued, created) if tracked.permanent else None
+        expires = None
+        if tracked.permanent:
+            expires = self._timeouts.expires(issued, min(tracked.created, issued))
         return self.cookie.set_cookie(token, expires, codec.name)
-
-    def _render(self, codec: Codec, tracked: Tracked, issued: int) -> str:
-        carried = tracked.created if self._carries_creation else issued
-        came: Opened | None = tracked.came
-        return codec.render(
-            tracked.data,
-            tracked.permanent,
-            carried if carried < issued else None,
-            plain=not tracked.exposed
-            and (came is None or not may_be_tagged(came.text)),
-        )
-
-    def _too_large(
-        self, what: str, size: int, limit: int, tracked: Tracked
-    ) -> SessionTooLarge:
-        return SessionTooLarge(what, size, limit, self._writer.biggest(tracked.data))

@@ -25,12 +25,13 @@ from copy import deepcopy
 from decimal import Decimal
 from threading import Lock
 from types import NoneType
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 from uuid import UUID
 
 from markupsafe import Markup
 
 from .errors import SessionCommitted, SessionUnavailable
+from .tracking import Keeper, Tracked
 
 logger = logging.getLogger("cookiesession")
 
@@ -80,102 +81,6 @@ class SessionMixin(MutableMapping[str, Any]):
         self.update(contents)
 
 
-class Came(Protocol):
-    """What a session was loaded from; times in Unix seconds."""
-
-    @property
-    def data(self) -> dict[str, Any]: ...
-    @property
-    def permanent(self) -> bool: ...
-    @property
-    def created(self) -> int: ...
-    @property
-    def issued(self) -> int: ...
-
-
-class Tracked:
-    """What is known of a session from its first touch on, for who keeps it.
-
-    :param came: What it was loaded from; ``None`` for a new one.
-    :param now: The time of the first touch, in Unix seconds.
-    :param permanent: What a new session's ``permanent`` is.
-    :param rejection: Why what came was not used.
-    :param refusal: Why the session cannot be changed.
-    """
-
-    #: ``modified = True`` was said.
-    forced = False
-    #: The session that came is over; what is there now is a new one.
-    cleared = False
-    #: The session that came goes on as a new one.
-    regenerated = False
-    #: A value may have changed inside, or is more than one of JSON's scalars.
-    exposed = False
-
-    def __init__(
-        self,
-        came: Any,
-        now: float,
-        permanent: bool,
-        rejection: str | None = None,
-        refusal: str | None = None,
-    ) -> None:
-        self.came = came
-        self.touched_at = now
-        self.rejection = rejection
-        self.refusal = refusal
-        if came is None:
-            self.data: dict[str, Any] = {}
-            self.permanent = permanent
-            self.created = int(now)
-        else:
-            self.data = came.data
-            self.permanent = came.permanent
-            self.created = came.created
-
-    def changed(self) -> bool | None:
-        """Whether the session differs from what came.
-
-        :returns: ``None`` where only its text can tell: it is equal, and may have
-            changed inside, or in the type of a value alone.
-        """
-        if self.forced or self.cleared or self.regenerated:
-            return True
-        came = self.came
-        if came is None:
-            return bool(self.data)
-        if self.permanent != came.permanent:
-            return True
-        if self.data is came.data:
-            return None if self.exposed else False
-        return True if self.data != came.data else None
-
-
-class Keeper(Protocol):
-    """What a session asks of the interface that keeps it."""
-
-    @property
-    def permanent(self) -> bool:
-        """Whether a new session is permanent."""
-
-    @property
-    def clock(self) -> Any:
-        """Gives the current time in Unix seconds."""
-
-    @property
-    def check(self) -> Any:
-        """Refuses a key and a value that cannot be stored, by raising.
-
-        Returns whether the value is a scalar of JSON's, stored as it is.
-        """
-
-    def load(self, header: str) -> Tracked:
-        """What a Cookie header brings."""
-
-    def differs_inside(self, tracked: Any) -> bool:
-        """Whether the text of an equal session differs from the text that came."""
-
-
 class TrackedSession(SessionMixin):
     """A session that is loaded on the first touch and knows its use and its changes.
 
@@ -186,18 +91,20 @@ class TrackedSession(SessionMixin):
     :param header: The request's Cookie header; not looked at before the first touch.
     """
 
-    __slots__ = ("_header", "_keeper", "accessed", "closed", "tracked")
+    __slots__ = ("_keeper", "accessed", "closed", "header", "tracked")
 
     #: Whether the response depends on the session: every touch counts.
     accessed: bool
     #: Whether the headers have left. Set by the interface; a change then raises.
     closed: bool
+    #: The request's Cookie header, as it came: an app may change its environ.
+    header: str
     #: What is known since the first touch, for the interface; ``None`` before.
     tracked: Tracked | None
 
     def __init__(self, keeper: Keeper, header: str) -> None:
         self._keeper = keeper
-        self._header = header
+        self.header = header
         self.tracked = None
         self.accessed = self.closed = False
 
@@ -213,7 +120,7 @@ class TrackedSession(SessionMixin):
                 "a session was first read after the response's headers had been sent:"
                 " they could not say `Vary: Cookie`. Read it before."
             )
-        loaded = self._keeper.load(self._header)
+        loaded = self._keeper.load(self.header)
         with _first:
             if self.tracked is None:
                 self.tracked = loaded
@@ -278,6 +185,9 @@ class TrackedSession(SessionMixin):
             return NotImplemented
         return {**other, **self.copy()}
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session cannot be pickled: pickle dict(session)")
+
     def __repr__(self) -> str:
         tracked = self.tracked
         state = "not loaded" if tracked is None else f"{len(tracked.data)} keys"
@@ -294,6 +204,11 @@ class TrackedSession(SessionMixin):
     def rejection(self) -> str | None:  # type: ignore[override]
         """Why the cookie that came was not used, or ``None``."""
         return self._read().rejection
+
+    @property
+    def handle(self) -> str | None:  # type: ignore[override]
+        """What names the session in a list and opens nothing; ``None`` in a cookie."""
+        return self._read().handle
 
     @property
     def created_at(self) -> int:  # type: ignore[override]
@@ -369,7 +284,7 @@ class TrackedSession(SessionMixin):
             tracked.regenerated = True
             tracked.created = int(self._keeper.clock())
 
-    def __ior__(self, other: Any) -> TrackedSession:  # type: ignore[misc]
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
         self._write()  # also where there is nothing to add
         self.update(other)
         return self
@@ -411,6 +326,7 @@ class NullSession(TrackedSession):
         self, reason: str = "the session interface opened no session."
     ) -> None:
         self.tracked = Tracked(None, 0, False, refusal=reason)
+        self.header = ""
         self.accessed = self.closed = False
 
     def _write(self, *_: Any, **__: Any) -> NoReturn:

@@ -24,7 +24,7 @@ CREATED = "_cs"
 RESERVED = frozenset((PERMANENT, CREATED))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Opened:
     """What an authentic token says; times in Unix seconds."""
 
@@ -34,6 +34,7 @@ class Opened:
     created: int
     permanent: bool
     codec: Codec
+    token: bytes = b""  # as it came, where that is known
 
     def says(self, text: str) -> bool:
         """Whether *text*, rendered by the same codec, says what this one says.
@@ -100,6 +101,10 @@ class Codec(ABC):
         if created is not None:
             data = {**data, CREATED: created}
         return self._serializer.dumps(data, plain=plain)
+
+    def text_of(self, value: Any) -> str:
+        """A value's JSON, by which it is compared."""
+        return self._serializer.dumps({"": value})
 
     def biggest(self, data: dict[str, Any]) -> list[tuple[str, int]]:
         """The three keys whose values take most bytes, with these, largest first."""

@@ -7,20 +7,56 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cookiesession import (
+    FLASK,
+    ConfigError,
+    EncryptedFormat,
     SecureCookieSession,
     SecureCookieSessionInterface,
+    SignedFormat,
 )
 
 #: 32 bytes that are nobody's keys but the tests'.
 KEY = "tests-only-key-0123456789-ABCDEF"
 OLD_KEY = "tests-only-old-key-9876543210-ZY"
+
+#: Marks what needs ``cryptography``, which comes with an extra.
+needs_extras = pytest.mark.extras
+try:
+    ENCRYPTED: Any = EncryptedFormat()
+except ConfigError:  # then nothing that is marked runs
+    ENCRYPTED = SignedFormat(salt="stands in for the encrypted format")
+FORMATS: dict[str, Any] = {
+    "signed": SignedFormat(),
+    "flask": FLASK,
+    "encrypted": ENCRYPTED,
+}
+#: Flask's format, accepted in a cookie of our name.
+FLASK_IN_OURS = replace(FLASK, cookie_name=None)
+
+
+def params_of(cases: Mapping[str, Any]) -> list[Any]:
+    """Parameters of a test, with their ids; those that encrypt are marked."""
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else [case]),
+            id=name,
+            marks=[needs_extras] if "encrypted" in name else [],
+        )
+        for name, case in cases.items()
+    ]
+
+
+every_format = pytest.mark.parametrize("format", params_of(FORMATS))
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

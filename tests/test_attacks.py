@@ -1,25 +1,6 @@
 """Every known attack on a cookie session, by its identifier, and what we do instead.
 
-These concern sessions on a server and their ids, of which a cookie session has none:
-
-- CVE-2019-16782, CVE-2019-25025 (Rack, Active Record): an id's lookup leaks it by time.
-- CVE-2015-3982 (Django): a flushed session's id was empty and shared.
-- CVE-2015-8314 (Devise): one remembered id for all devices of a user.
-- CVE-2020-5224 (django-user-sessions): ids shown in the list of a user's sessions.
-- tower-sessions 0.12: a new id that collides takes over another session.
-- CVE-2017-1000248 (redis-store), CVE-2021-33026 (Flask-Caching), CVE-2020-8165 (Rails):
-  a store's records deserialized by a format that executes; our one record, the
-  cookie, is tested below.
-- CVE-2011-4136 (Django), CVE-2026-25480 (Litestar), CVE-2008-0252 (CherryPy),
-  gorilla/sessions 274, CVE-2022-4064 (dalli): ids that escape the store's namespace.
-- CVE-2025-32441 (Rack's pool): a store revives a deleted session; what is left of it
-  for a cookie is tested below, with CVE-2025-46336.
-
-These need revocation, which is not part of the design yet; what bounds the damage until
-then is tested with CVE-2024-31999 below:
-
-- CVE-2023-40273 (Airflow), CVE-2021-25970 (Camaleon): a changed password leaves the
-  user's other sessions alive.
+The table says which test shows it, here or where the behaviour has its home.
 """
 
 from __future__ import annotations
@@ -28,13 +9,13 @@ import ast
 import base64
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
 import logging
 import pickle
+import random
+import subprocess
 import sys
-import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -42,11 +23,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forge import Signer, b64u, bound, deflated, unb64u
 from hypothesis import given
 from hypothesis import strategies as st
-from itsdangerous import Signer, URLSafeTimedSerializer
-from itsdangerous.encoding import base64_decode, base64_encode
-from support import KEY, OLD_KEY, Clock, values_of
+from itsdangerous import URLSafeTimedSerializer
+from support import (
+    ENCRYPTED,
+    KEY,
+    OLD_KEY,
+    Clock,
+    every_format,
+    needs_extras,
+    params_of,
+    values_of,
+)
 from werkzeug.test import create_environ, run_wsgi_app
 
 import cookiesession
@@ -54,29 +44,251 @@ from cookiesession import (
     FLASK,
     ConfigError,
     CookieOptions,
-    EncryptedFormat,
+    JSONTag,
     SecureCookieSession,
     SecureCookieSessionInterface,
     SessionMiddleware,
     SessionTooLarge,
     SessionUnavailable,
     SignedFormat,
+    TaggedJSONSerializer,
     get_session,
 )
 from cookiesession.cookies import find_cookies
-from cookiesession.signed import encode_payload
+
+#: What shows that an attack fails: a test of this file, or ``file::test``.
+SHOWN: dict[str, tuple[str, ...]] = {
+    # -- forgery, keys, cryptography
+    # rack-session: what no key opened went to an unauthenticated decoder
+    "CVE-2026-39324": ("test_cve_2026_39324_no_unsigned_fallback",),
+    # ASP.NET: the MAC was computed, and its outcome discarded
+    "CVE-2026-40372": (
+        "test_cve_2026_40372_every_changed_byte_is_noticed",
+        "test_untrusted_input::test_no_changed_token_is_read",
+    ),
+    # Flask 3.1.0: signed with the oldest of its fallback keys
+    "CVE-2025-47278": ("test_cve_2025_47278_the_newest_key_signs",),
+    # gorilla/securecookie: an older key signed where the newest one failed
+    "gorilla EncodeMulti": ("test_gorilla_encode_multi_no_fallback_key_ever_signs",),
+    # gorilla/securecookie b009e17, itsdangerous: an empty key signs
+    "gorilla b009e17": (
+        "test_keys::test_a_bad_key_gives_no_session_and_one_error",
+        "test_keys::test_a_bad_fallback_key_is_refused_with_its_place",
+    ),
+    # Flask: the letters of a bare string are keys
+    "a string as fallback keys": ("test_keys::test_fallback_keys_are_a_list",),
+    # Rack: ``==`` tells how many bytes were right
+    "CVE-2013-0263, CVE-2018-1000119": (
+        "test_cve_2013_0263_signatures_are_compared_in_constant_time",
+    ),
+    # Beaker: encrypted in ECB mode
+    "CVE-2012-3458": ("test_cve_2012_3458_equal_sessions_give_unequal_cookies",),
+    # Tornado 1.0: digits slid from the value into the time
+    "BMSA-2010-01": (
+        "test_bmsa_2010_01_no_byte_slides_between_fields",
+        "test_bmsa_2010_01_salt_and_cookie_name_do_not_slide",
+    ),
+    # Airflow, Superset, and older: thousands of servers ran with a documented key
+    "CVE-2020-17526, CVE-2023-27524, CVE-2008-7311, CVE-2013-7222": (
+        "test_cve_2020_17526_a_shipped_key_opens_no_session",
+        "test_keys::test_a_placeholder_is_no_key",
+        "test_keys::test_a_bad_key_gives_no_session_and_one_error",
+    ),
+    # rails_multisite, and Laravel in 2020: one site's cookie was good for another
+    "CVE-2021-41263": ("test_cve_2021_41263_a_cookie_is_worthless_under_another_name",),
+    # iron-session: its version stood outside of the MAC
+    "iron-session": ("test_iron_session_the_version_is_authenticated",),
+    # itsdangerous: eleven other strings pass for the same signature
+    "spellings of itsdangerous": (
+        "test_tokens::test_of_all_tokens_of_one_changed_character_only_the_token_is_accepted",
+        "test_tokens::test_padding_space_and_other_additions_are_refused",
+    ),
+    # CGI::Session: ids that can be guessed
+    "CVE-2026-56016": ("test_cve_2026_56016_nothing_is_guessable",),
+    # -- deserialization
+    # Beaker: pickle
+    "CVE-2013-7489": ("test_cve_2013_7489_nothing_that_executes_is_imported",),
+    # Laravel, geokit: the key was known, and what it signed was run
+    "CVE-2018-15133, CVE-2024-55556, CVE-2023-26153": (
+        "test_cve_2018_15133_a_leaked_key_gives_data_never_code",
+    ),
+    # Flask-Caching, Rails: records in a format that executes; our record is the cookie
+    "CVE-2021-33026, CVE-2020-8165": (
+        "test_tokens::test_a_hostile_payload_is_an_empty_session",
+    ),
+    # Plug: hostile by shape alone
+    "CVE-2017-1000053": (
+        "test_cve_2017_1000053_depth_is_limited",
+        "test_cve_2017_1000053_depth_is_limited_on_a_small_stack",
+    ),
+    # -- fixation and lifecycle
+    # Fiber, aiohttp-session, Airflow: the id that a client chose became the session's
+    "CVE-2024-38513, CVE-2018-1000519, CVE-2022-38054": (
+        "test_cve_2024_38513_what_a_client_chose_is_not_adopted",
+    ),
+    # Rails: the id was taken from the URL
+    "CVE-2007-5380, CVE-2007-6077": (
+        "test_cve_2007_5380_a_session_comes_from_the_cookie_alone",
+        "test_cve_2007_6077_options_are_frozen",
+        "test_cookie_options::test_options_cannot_be_changed_afterwards",
+    ),
+    # passport, @fastify/passport, Symfony: what was planted survived the login
+    "CVE-2022-25896, CVE-2023-29019, CVE-2023-46733": (
+        "test_cve_2022_25896_a_login_starts_a_new_session",
+        "test_cve_2022_25896_a_login_is_written_even_if_nothing_differs",
+    ),
+    # rack-session's pool, Rack: a slow request, or a store, revives a session
+    "CVE-2025-46336, CVE-2025-32441": (
+        "test_time::test_a_slow_response_renews_nothing",
+        "test_time::test_a_slow_response_never_undoes_a_logout",
+    ),
+    # @fastify/secure-session, koi: a copied cookie outlives the logout
+    "CVE-2024-31999, CVE-2026-44511": (
+        "test_cve_2024_31999_a_replayed_cookie_ends_with_its_timeouts",
+    ),
+    # aiohttp-session, @fastify/session: only the browser forgot, or loading prolonged
+    "CVE-2018-1000814, CVE-2024-35220": (
+        "test_cve_2018_1000814_expiry_is_the_servers",
+        "test_time::test_a_browser_that_keeps_the_cookie_too_long_gains_nothing",
+        "test_time::test_a_session_in_use_ends_with_its_absolute_window",
+    ),
+    # Spring Security: no logout lasted
+    "CVE-2023-20862": ("test_cve_2023_20862_a_logout_is_always_kept",),
+    # -- denial of service
+    # Django: reading or logging out made records
+    "CVE-2015-5143, CVE-2015-5963, CVE-2015-5964": (
+        "test_cve_2015_5143_nothing_is_made_for_who_has_nothing",
+    ),
+    # Symfony: user names of any size
+    "CVE-2016-4423": ("test_cve_2016_4423_a_megabyte_is_refused_with_its_key",),
+    # http.cookies, Tornado, cgi: quadratic parsing
+    "CVE-2024-7592, CVE-2024-52804, CVE-2025-27219": (
+        "test_cve_2024_7592_the_work_grows_as_the_header",
+    ),
+    # Rails: a pattern over Host and cookie took for ever
+    "CVE-2023-22792": ("test_cve_2023_22792_the_work_does_not_grow_as_the_host",),
+    # ASP.NET, traefik-oidc-auth 291, h3 1469: as many cookies as the client says
+    "chunked cookies": ("test_chunk_counts_are_not_believed",),
+    # itsdangerous: inflates whatever it costs
+    "a decompression bomb": (
+        "test_tokens::test_200_mb_are_not_inflated",
+        "test_tokens::test_a_hostile_payload_is_an_empty_session",
+    ),
+    # many numbers of one hash in a set
+    "hash collisions": (
+        "test_numbers_that_share_a_hash_are_not_compared_with_each_other",
+    ),
+    # -- cookie parsing and tossing
+    # Hono, Werkzeug and others ("Cookie Chaos", PortSwigger 2025)
+    "CVE-2026-39410, CVE-2023-23934": (
+        "test_cookies::test_nothing_but_a_space_or_a_tab_may_come_before_the_name",
+        "test_cookies::test_a_pair_without_a_name_is_no_cookie_of_ours",
+    ),
+    # Rack, cgi, ASP.NET, PHP: names were decoded
+    "CVE-2020-8184, CVE-2021-41819, CVE-2020-1045, CVE-2022-31629": (
+        "test_cookies::test_a_name_is_neither_decoded_nor_folded",
+    ),
+    # Django, Tornado: a value was split into cookies
+    "CVE-2016-7401": ("test_cookies::test_only_a_semicolon_ends_a_cookie",),
+    # Jetty, Werkzeug: the cookie sandwich
+    "CVE-2023-26049": ("test_cookies::test_a_quoted_value_swallows_no_cookie",),
+    # werkzeug.http.parse_cookie: UnicodeDecodeError for ``session=\xff``
+    "a byte that is not UTF-8": (
+        "test_a_byte_that_is_not_utf_8_is_no_error",
+        "test_cookies::test_a_byte_that_is_not_utf_8_hides_nothing",
+    ),
+    # USENIX Security 2023, twelve CVEs; RFC 6265bis, section 8.6
+    "cookie crumbles": (
+        "test_cookies::test_junk_of_our_name_does_not_hide_our_cookie",
+        "test_cookies::test_of_two_that_verify_the_latest_issue_wins",
+        "test_cookies::test_of_two_that_verify_the_earliest_codec_wins",
+    ),
+    # -- caching and headers
+    # Flask, Django: what was read was not said to caches
+    "CVE-2026-27205, CVE-2026-35192, CVE-2014-1418, CVE-2023-30861": (
+        "test_cve_2026_27205_every_read_is_said_to_caches",
+        "test_response_rules::test_every_way_of_reading_gives_vary_cookie",
+        "test_cve_2023_30861_a_renewal_is_said_to_caches",
+        "test_a_renewal_is_not_given_to_a_shared_cache",
+    ),
+    # rack-cache: one user's Set-Cookie to the next
+    "CVE-2012-2671": (
+        "test_cve_2012_2671_no_cache_stores_a_set_cookie",
+        "test_a_response_that_may_be_cached_becomes_private_with_a_cookie",
+    ),
+    # http.cookies, cookie of npm, Tornado, Hono, cgi: a value wrote an attribute
+    "CVE-2026-0672, CVE-2026-3644, CVE-2024-47764, CVE-2021-33621": (
+        "test_cve_2026_0672_no_option_writes_another_attribute",
+        "test_cve_2026_0672_no_value_writes_another_attribute",
+    ),
+    "GHSA-78cv-mqj4-43f7, CVE-2026-47675": (
+        "test_cve_2026_0672_no_option_writes_another_attribute",
+    ),
+    # on-headers: mangled the headers that it was to watch
+    "CVE-2025-7339": (
+        "test_middleware::test_header_order_duplicates_and_other_cookies_are_kept",
+        "test_middleware::test_exc_info_before_the_headers_are_out_starts_over_from_clean_headers",
+    ),
+    # Beaker, secure-cookie: a cookie in the app's constant list of headers
+    "a shared header list": (
+        "test_middleware::test_a_header_list_shared_between_requests_is_never_changed",
+    ),
+    # -- disclosure
+    # Spring Session: printed ids
+    "CVE-2023-20866": (
+        "test_cve_2023_20866_no_token_is_logged",
+        "test_secrets_stay_secret::test_nothing_secret_is_said",
+    ),
+    # django-two-factor-auth: a password in a session that anyone could read
+    "CVE-2020-15105": ("test_cve_2020_15105_an_encrypted_cookie_shows_no_value",),
+    # rdiffweb: over http
+    "CVE-2022-3174": (
+        "test_asvs::test_the_default_cookie_is_the_safest",
+        "test_response_rules::test_a_secure_cookie_over_http_warns_once_and_says_what_to_set",
+    ),
+    # itsdangerous: two seconds in the future are an expired signature
+    "clocks of itsdangerous": ("test_a_clock_that_is_ahead_logs_nobody_out",),
+}
+
+#: Of sessions on a server and their ids; a session in a cookie has none.
+ONLY_ON_A_SERVER = {
+    "CVE-2019-16782": "Rack: an id's lookup leaks it by time",
+    "CVE-2019-25025": "Active Record: an id's lookup leaks it by time",
+    "CVE-2015-3982": "Django: a flushed session's id was empty and shared",
+    "CVE-2015-8314": "Devise: one remembered id for all devices of a user",
+    "CVE-2020-5224": "django-user-sessions: ids in the list of a user's sessions",
+    "tower-sessions 0.12": "a new id that collides takes over another session",
+    "CVE-2017-1000248": "redis-store: a record in a format that executes",
+    "CVE-2011-4136": "Django: an id that escapes the store's namespace",
+    "CVE-2026-25480": "Litestar: an id that escapes the store's namespace",
+    "CVE-2008-0252": "CherryPy: an id that escapes the store's namespace",
+    "gorilla/sessions 274": "an id that escapes the store's namespace",
+    "CVE-2022-4064": "dalli: an id that escapes the store's namespace",
+    "CVE-2023-40273": "Airflow: a changed password leaves other sessions alive",
+    "CVE-2021-25970": "Camaleon: a changed password leaves other sessions alive",
+}
 
 NAME = "__Host-session"
 PLAIN = CookieOptions(name="session")
-FORMATS = {
-    "signed": SignedFormat(),
-    "flask": FLASK,
-    "encrypted": EncryptedFormat(),
-}
+NOW = 1_700_000_000
 #: Two keys are reserved for our bookkeeping.
 keys = st.text(max_size=5).filter(lambda key: key not in ("_cs", "_permanent"))
 View = Callable[[SecureCookieSession], object]
-every_format = pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+
+
+def test_every_test_in_the_table_exists() -> None:
+    for reference in itertools.chain.from_iterable(SHOWN.values()):
+        file, _, test = reference.rpartition("::")
+        path = Path(__file__).with_name(f"{file}.py") if file else Path(__file__)
+        assert f"\ndef {test}(" in path.read_text(), reference
+
+
+def test_every_test_of_an_attack_is_in_the_table() -> None:
+    shown = {*itertools.chain.from_iterable(SHOWN.values())}
+    named = {name for name in globals() if name.startswith(("test_cve_", "test_bmsa_"))}
+    assert named - shown == set()
+    identifiers = [*", ".join(SHOWN).split(", "), *ONLY_ON_A_SERVER]
+    assert len(identifiers) == len({*identifiers})
 
 
 @dataclasses.dataclass
@@ -124,6 +336,15 @@ def rejection(session: SecureCookieSession) -> tuple[dict[str, Any], str | None]
     return dict(session), session.rejection
 
 
+def read(
+    interface: SecureCookieSessionInterface, cookie: str
+) -> tuple[dict[str, Any], str | None]:
+    """What is in a cookie, and why not."""
+    session = interface.open_session({"HTTP_COOKIE": cookie})
+    assert session is not None
+    return rejection(session)
+
+
 def put(**data: Any) -> View:
     return lambda session: session.update(data)
 
@@ -134,29 +355,44 @@ def cookie_of(answer: Answer) -> str:
     return set_cookie.partition(";")[0]
 
 
-def signed(payload: bytes, issued: int = 1_700_000_000, name: str = NAME) -> str:
+def signed(payload: str, issued: int = NOW, name: str = NAME) -> str:
     """A cookie whose signature is right, as a leaked key would make it."""
-    key = b"cookiesession.v1\0" + name.encode()
-    signer = Signer(KEY, key, key_derivation="hmac", digest_method=hashlib.sha256)
-    stamp = base64_encode(issued.to_bytes(4, "big"))
-    return f"{name}={signer.sign(payload + b'.' + stamp).decode()}"
+    return f"{name}={Signer(KEY, bound(name)).token(payload, issued)}"
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(Path(cookiesession.__file__).parent.glob("*.py")):
-        yield path.name, ast.parse(path.read_text())
+def sources() -> Iterator[ast.Module]:
+    for path in sorted(Path(cookiesession.__file__).parent.rglob("*.py")):
+        yield ast.parse(path.read_text())
 
 
 def imported() -> set[str]:
     """The top-level names of all modules that the package imports."""
     found = set()
-    for _, tree in sources():
+    for tree in sources():
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 found.add((node.module or "").partition(".")[0])
     return found
+
+
+@contextlib.contextmanager
+def recorded_calls() -> Iterator[list[str]]:
+    """The names of all functions that are called in the block, of Python or C."""
+    calls: list[str] = []
+
+    def record(frame: Any, event: str, arg: Any) -> None:
+        if event == "call":
+            calls.append(frame.f_code.co_name)
+        elif event == "c_call":
+            calls.append(arg.__name__)
+
+    sys.setprofile(record)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
 
 
 # -- forgery, keys, cryptography ------------------------------------------------------
@@ -173,7 +409,7 @@ def test_cve_2026_39324_no_unsigned_fallback(
     )
     text = b'{"admin":true}'
     for content in (text, zlib.compress(text), pickle.dumps({"admin": True})):
-        plain = base64_encode(content).decode()
+        plain = b64u(content)
         standard = base64.b64encode(content).decode()
         for token in (plain, f".{plain}", f"{plain}.", f"{plain}..", standard):
             answer = request(interface, f"session={token}", rejection)
@@ -225,35 +461,38 @@ def test_gorilla_encode_multi_no_fallback_key_ever_signs(bad: str | None) -> Non
         request(interface, None, put(a=1))
 
 
-def test_cve_2013_0263_signatures_are_compared_in_constant_time() -> None:
-    """Also CVE-2018-1000119 (Rack): ``==`` tells how many bytes were right."""
-    compared = [
-        ast.unparse(node)
-        for _, tree in sources()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Compare)
-        and any(isinstance(op, (ast.Eq, ast.NotEq, ast.In)) for op in node.ops)
-    ]
-    assert compared  # the search finds something
-    secret = ("sign", "mac", "digest(", "tag[", "secret")
-    assert [text for text in compared if any(word in text for word in secret)] == []
-    calls = [
-        ast.unparse(node.func)
-        for _, tree in sources()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-    ]
-    assert calls.count("hmac.compare_digest") == 1  # the encrypted format's is in C
+@every_format
+def test_cve_2013_0263_signatures_are_compared_in_constant_time(
+    format: SignedFormat,
+) -> None:
+    """Also CVE-2018-1000119 (Rack): ``==`` tells how many bytes were right.
+
+    However many are, the same is done; and what compares does so in constant time.
+    """
+    interface = SecureCookieSessionInterface(KEY, format=format, cookie=PLAIN)
+    cookie = interface.make_cookie({"user": 42})
+    interface.read_cookie(cookie[:-1])  # what is made once, by anyone, is made now
+    done = []
+    for index in range(len(cookie) - 25, len(cookie) - 1, 6):
+        wrong = "B" if cookie[index] == "A" else "A"
+        forged = cookie[:index] + wrong * (len(cookie) - index - 1) + cookie[-1]
+        with recorded_calls() as calls:
+            assert interface.read_cookie(forged) == {}
+        done.append(calls)
+    assert all(calls == done[0] for calls in done)
+    compares = "decrypt" if format is ENCRYPTED else "compare_digest"
+    assert done[0].count(compares) == 1
 
 
+@needs_extras
 def test_cve_2012_3458_equal_sessions_give_unequal_cookies() -> None:
     """Beaker encrypted in ECB mode: equal blocks were equal in the cookie."""
-    interface = SecureCookieSessionInterface(KEY, format=EncryptedFormat())
+    interface = SecureCookieSessionInterface(KEY, format=ENCRYPTED)
     data = {"a": "0123456789abcdef" * 64}
     tokens = [interface.make_cookie(data).partition("=")[2] for _ in range(2)]
     blocks = [
         raw[start : start + 16]
-        for raw in map(base64_decode, tokens)
+        for raw in map(unb64u, tokens)
         for offset in range(1, 17)
         for start in range(offset, len(raw) - 16, 16)
     ]
@@ -277,18 +516,20 @@ def test_bmsa_2010_01_no_byte_slides_between_fields(
     parts = [letters[i:j] for i, j in itertools.pairwise([0, *dots, len(letters)])]
     moved = ".".join(parts)
     if moved != token:
-        assert interface.read_cookie(f"{NAME}={moved}") == {}
+        assert read(interface, f"{NAME}={moved}") == ({}, "bad_signature")
 
 
-@pytest.mark.parametrize("format", [SignedFormat, EncryptedFormat])
-def test_bmsa_2010_01_salt_and_cookie_name_do_not_slide(
-    format: type[SignedFormat],
-) -> None:
+@pytest.mark.parametrize(
+    "format", params_of({"signed": SignedFormat(), "encrypted": ENCRYPTED})
+)
+def test_bmsa_2010_01_salt_and_cookie_name_do_not_slide(format: SignedFormat) -> None:
     """The same between the two words that a key is bound to."""
     names = [("salt-a", "b"), ("salt-", "ab"), ("salt", "-ab"), ("salt-ab", "x")]
     interfaces = [
         SecureCookieSessionInterface(
-            KEY, format=format(salt=salt), cookie=CookieOptions(name=name)
+            KEY,
+            format=dataclasses.replace(format, salt=salt),
+            cookie=CookieOptions(name=name),
         )
         for salt, name in names
     ]
@@ -296,7 +537,7 @@ def test_bmsa_2010_01_salt_and_cookie_name_do_not_slide(
         token = writer.make_cookie({"a": 1}).partition("=")[2]
         assert reader.read_cookie(f"{reader.cookie.name}={token}") == {}
     with pytest.raises(ConfigError, match="NUL"):
-        format(salt="salt\0b")
+        dataclasses.replace(format, salt="salt\0b")
 
 
 @pytest.mark.parametrize(
@@ -325,20 +566,8 @@ def test_cve_2020_17526_a_shipped_key_opens_no_session(key: str) -> None:
         request(interface, None, put(a=1))
 
 
-@pytest.mark.parametrize("key", ["", b"", " ", "\t\n"], ids=repr)
-def test_gorilla_b009e17_an_empty_key_signs_nothing(key: str | bytes) -> None:
-    """itsdangerous signs with it, too."""
-    assert SecureCookieSessionInterface(key).open_session({}) is None
-    for fallback_keys in ([key], [OLD_KEY, key], [None]):
-        with pytest.raises(ConfigError):
-            SecureCookieSessionInterface(
-                KEY,
-                fallback_keys=fallback_keys,  # type: ignore[arg-type]
-            )
-
-
 @pytest.mark.parametrize(
-    "format", [SignedFormat(), EncryptedFormat()], ids=["signed", "encrypted"]
+    "format", params_of({"signed": SignedFormat(), "encrypted": ENCRYPTED})
 )
 def test_cve_2021_41263_a_cookie_is_worthless_under_another_name(
     format: SignedFormat,
@@ -358,31 +587,15 @@ def test_cve_2021_41263_a_cookie_is_worthless_under_another_name(
     assert request(two, f"two={token}", rejection).result == ({}, "bad_signature")
 
 
+@needs_extras
 def test_iron_session_the_version_is_authenticated() -> None:
     """iron-session's version stood outside of the MAC and could be taken away."""
-    interface = SecureCookieSessionInterface(KEY, format=EncryptedFormat())
-    raw = base64_decode(interface.make_cookie({"a": 1}).partition("=")[2])
+    interface = SecureCookieSessionInterface(KEY, format=ENCRYPTED)
+    raw = unb64u(interface.make_cookie({"a": 1}).partition("=")[2])
     versions = [bytes([version]) + raw[1:] for version in range(256) if version != 1]
     for changed in (*versions, raw[1:], b"\1" + raw):
-        token = base64_encode(changed).decode()
+        token = b64u(changed)
         assert interface.read_cookie(f"{NAME}={token}") == {}
-
-
-def test_itsdangerous_a_signature_has_one_spelling() -> None:
-    """itsdangerous takes eleven other strings for the same signature."""
-    cookie = SecureCookieSessionInterface(KEY).make_cookie({"a": 1})
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    others = [cookie[:-1] + last for last in alphabet if last != cookie[-1]]
-    others += [each + pad for each in (*others, cookie) for pad in ("=", "==", ".")]
-    interface = SecureCookieSessionInterface(KEY)
-    assert interface.read_cookie(cookie) == {"a": 1}
-    assert [each for each in others if interface.read_cookie(each)] == []
-
-
-def test_a_bare_string_is_no_list_of_fallback_keys() -> None:
-    """Flask takes the letters of ``SECRET_KEY_FALLBACKS = "..."`` for keys."""
-    with pytest.raises(ConfigError, match="must be a list"):
-        SecureCookieSessionInterface(KEY, fallback_keys=OLD_KEY)
 
 
 # -- deserialization ------------------------------------------------------------------
@@ -400,7 +613,7 @@ def test_cve_2013_7489_nothing_that_executes_is_imported() -> None:
     assert not imported() & {"pickle", "marshal", "shelve", "yaml", "dill", "ctypes"}
     calls = [
         ast.unparse(node.func)
-        for _, tree in sources()
+        for tree in sources()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
     ]
@@ -423,47 +636,86 @@ def test_cve_2018_15133_a_leaked_key_gives_data_never_code(payload: bytes) -> No
     """Also CVE-2024-55556 (Laravel), CVE-2023-26153 (geokit): the key was known, and
     what it signed was run."""
     interface = SecureCookieSessionInterface(KEY, clock=Clock())
-    inflated = b"." + base64_encode(zlib.compress(payload))
-    for encoded in (base64_encode(payload), inflated):
+    for encoded in (b64u(payload), deflated(payload)):
         data, why = request(interface, signed(encoded), rejection).result
         # jsonpickle's is a plain dict to us.
         assert (data, why) == ({}, "malformed") or data == json.loads(payload)
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b"[]",
-        b"null",
-        b"1",
-        b'"a"',
-        b"[[1,2]]",
-        b"",
-        b"{",
-        b"{}{}",
-        b'{"a":1} ',
-        b"\xff",
-    ],
-    ids=repr,
+#: What nests, innermost first, and closes again; alone, each is the session's own.
+NESTING = {
+    "lists": ("[", "]"),
+    "dicts": ('{"a":', "}"),
+    "tuples": ('{" t":[', "]}"),
+    "sets": ('{" fs":[', "]}"),
+    "escaped dicts": ('{" di":[" t",', "]}"),
+    "dicts, spaced": ('{ "a" : ', " }"),
+    "lists behind brackets in a string": ('["]]]\\"]",', "]"),
+}
+nesting = pytest.mark.parametrize(
+    ("opener", "closer"), NESTING.values(), ids=NESTING.keys()
 )
-def test_cve_2021_33026_a_payload_is_a_dict_or_nothing(payload: bytes) -> None:
-    """Flask answers 500 to a signed payload that is no dict, and to one of no JSON."""
-    interface = SecureCookieSessionInterface(KEY, clock=Clock())
-    cookie = signed(base64_encode(payload))
-    answer = request(interface, cookie, rejection)
-    assert answer.result == ({}, "malformed")
-    assert answer.status == "200 OK"
 
 
-@pytest.mark.parametrize("opener", [b"[", b'{"a":', b'{" t":[', b'{" di":{" t__":['])
-def test_cve_2017_1000053_depth_is_limited(opener: bytes) -> None:
+def nested(opener: str, closer: str, depth: int) -> bytes:
+    return f'{{"a":{opener * depth}1{closer * depth}}}'.encode()
+
+
+@nesting
+def test_cve_2017_1000053_depth_is_limited(opener: str, closer: str) -> None:
     """Plug: a term in a session can be hostile by its shape alone."""
     interface = SecureCookieSessionInterface(KEY, clock=Clock())
-    deep = zlib.compress(b'{"a":' + opener * (60_000 // len(opener)))
-    closed = b'{"a":' + b"[" * 80 + b"]" * 80 + b"}"
-    for payload in (b"." + base64_encode(deep), base64_encode(closed)):
-        result = request(interface, signed(payload), rejection).result
-        assert result == ({}, "malformed")
+    for depth in (1, 10):
+        text = nested(opener, closer, depth)
+        assert read(interface, signed(b64u(text)))[1] is None
+    times = 60_000 // len(opener + closer)
+    for text in (
+        nested(opener, closer, 70),
+        nested(opener, closer, 2_000 // len(opener + closer)),
+        nested(opener, closer, times),
+        nested(opener, "", times),
+    ):
+        assert read(interface, signed(deflated(text))) == ({}, "malformed")
+
+
+SMALL_STACK = """
+import sys, threading
+from cookiesession import SecureCookieSessionInterface
+
+interface = SecureCookieSessionInterface(sys.argv[1], clock=lambda: 1_700_000_000)
+results = []
+
+def answer():
+    for header in sys.argv[2:]:
+        session = interface.open_session({"HTTP_COOKIE": header})
+        results.append((session.rejection, dict(session)))
+
+sys.setrecursionlimit(1_000_000)  # as some apps do
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=answer)
+thread.start()
+thread.join()
+print(results)
+"""
+
+
+def test_cve_2017_1000053_depth_is_limited_on_a_small_stack() -> None:
+    """CPython 3.12 and 3.13 bound a decoder's recursion by a number that a stack of
+    1 MB, as musl and macOS give to threads, does not hold: they crash."""
+    cookies = [
+        signed(deflated(nested(opener, closer, size // len(opener + closer))))
+        for opener, full in NESTING.values()
+        for closer in (full, "")
+        for size in (60_000, 1_000)
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", SMALL_STACK, KEY, *cookies],
+        env={"PYTHONPATH": ":".join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.strip() == str([("malformed", {})] * len(cookies))
 
 
 # -- fixation and lifecycle -----------------------------------------------------------
@@ -537,23 +789,6 @@ def test_cve_2022_25896_a_login_is_written_even_if_nothing_differs(
     assert cookie_of(request(interface, cookie, login)) != cookie
 
 
-def test_cve_2025_46336_a_slow_request_revives_no_session(clock: Clock) -> None:
-    """Also rack-session's pool, express-session 632, nextjs-auth0 2530.
-
-    A cookie has no store to ask. What can be kept: a request that changed nothing does
-    not write when it was slow, so it cannot put the session back after a logout.
-    """
-    interface = SecureCookieSessionInterface(KEY, fallback_keys=[OLD_KEY], clock=clock)
-    cookie = SecureCookieSessionInterface(OLD_KEY, clock=clock).make_cookie({"user": 7})
-    assert request(interface, cookie).set_cookies  # to be written again, if at once
-
-    def slow(session: SecureCookieSession) -> None:
-        assert session["user"] == 7
-        clock.advance(seconds=3)  # meanwhile, another request logs out
-
-    assert request(interface, cookie, slow).set_cookies == []
-
-
 @every_format
 def test_cve_2024_31999_a_replayed_cookie_ends_with_its_timeouts(
     format: SignedFormat, clock: Clock
@@ -607,16 +842,15 @@ def test_cve_2023_20862_a_logout_is_always_kept(status: str) -> None:
     assert "Max-Age=0" in deletion
 
 
+@needs_extras
 def test_cve_2026_56016_nothing_is_guessable() -> None:
     """CGI::Session made ids that could be guessed. Our randomness is the system's."""
-    assert not imported() & {"random", "numpy"}
-    uses = {
-        (name, ast.unparse(node))
-        for name, tree in sources()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and ast.unparse(node).startswith("uuid.")
-    }
-    assert uses == set()  # UUIDs are values that an app stores, never secrets
+    keys, tokens = set(), set()
+    for _ in range(2):
+        random.seed(0)
+        keys.add(cookiesession.keys.generate())
+        tokens.add(ENCRYPTED.bind(KEY.encode(), NAME).seal("{}", NOW, NOW))
+    assert (len(keys), len(tokens)) == (2, 2)
 
 
 # -- denial of service ----------------------------------------------------------------
@@ -642,22 +876,6 @@ def test_cve_2016_4423_a_megabyte_is_refused_with_its_key() -> None:
     assert caught.value.limit == 65_536
 
 
-@contextlib.contextmanager
-def counted_calls() -> Iterator[list[int]]:
-    """How many functions were called, of Python or C, in the block."""
-    counts = [0]
-
-    def count(frame: Any, event: str, arg: Any) -> None:
-        if event in ("call", "c_call"):
-            counts[0] += 1
-
-    sys.setprofile(count)
-    try:
-        yield counts
-    finally:
-        sys.setprofile(None)
-
-
 @pytest.mark.parametrize(
     "unit",
     [";", "=", '"', "\\", " ", "; ", NAME, f"{NAME}=", f"{NAME}=;", f"{NAME};", "a=b; ",
@@ -673,35 +891,33 @@ def test_cve_2024_7592_the_work_grows_as_the_header(unit: str) -> None:
     calls = []
     for size in (10_000, 40_000):
         header = unit * (size // len(unit))
-        with counted_calls() as counts:
+        with recorded_calls() as recorded:
             find_cookies(header, NAME)
-        calls.append(counts[0])
+        calls.append(len(recorded))
     assert calls[1] <= 4.1 * calls[0] + 20
 
 
-def test_cve_2023_22792_no_pattern_sees_the_host() -> None:
+@pytest.mark.parametrize(
+    "unit", ["a.", "1", "1.", "[", "[::1", ":", "1:", ".localhosts", "]", " ", "\xff"]
+)
+def test_cve_2023_22792_the_work_does_not_grow_as_the_host(
+    unit: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Rails: a regular expression over Host and cookie took forever.
 
-    Ours is looked at once, for a warning, by splitting.
+    Ours is looked at for a warning, by splitting: the same few calls for any host.
     """
-    [headers] = [tree for name, tree in sources() if name == "headers.py"]
-    modules = [
-        alias.name
-        for node in ast.walk(headers)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-    ]
-    assert "re" not in modules
     interface = SecureCookieSessionInterface(KEY)
-    for host in (
-        "a." * 30_000,
-        "1" * 60_000,
-        "[" * 60_000,
-        "[::1" * 9_000,
-        ":" * 60_000,
-    ):
-        answer = request(interface, None, put(a=1), HTTP_HOST=host)
+    url = "http://app.example/"
+    calls = []
+    for size in (1_000, 4_000, 400_000):
+        host = unit * (size // len(unit))
+        with recorded_calls() as recorded:
+            answer = request(interface, None, put(a=1), url=url, HTTP_HOST=host)
         assert len(answer.set_cookies) == 1
+        calls.append(len(recorded))
+    assert calls[2] <= calls[1] + 50
+    assert "browsers drop it" in caplog.text
 
 
 @pytest.mark.parametrize("number", ["2147483647", "-1", "99999999999999999999", "1"])
@@ -714,129 +930,34 @@ def test_chunk_counts_are_not_believed(number: str) -> None:
     assert len(request(interface, header, put(a=1)).set_cookies) == 1
 
 
-@pytest.mark.parametrize("size", [65_537, 1_000_000, 2_900_000])
-def test_a_decompression_bomb_is_not_inflated(size: int) -> None:
-    """itsdangerous inflates 339 bytes to 200,000, and more, whatever it costs."""
-    interface = SecureCookieSessionInterface(KEY, clock=Clock())
-    text = b'{"a":"' + b"x" * (size - 8) + b'"}'
-    cookie = signed(b"." + base64_encode(zlib.compress(text, 9)))
-    assert len(cookie) < 4096  # else it is refused before anything is computed
-    assert request(interface, cookie, rejection).result == ({}, "malformed")
-    tracemalloc.start()
-    interface.read_cookie(cookie)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 400_000
-
-
-# -- cookie parsing and tossing: the whole rule is in test_cookies.py -----------------
-
-
-def victim() -> tuple[SecureCookieSessionInterface, str, str]:
-    """An interface, the user's own cookie, and the token of an attacker's account."""
-    interface = SecureCookieSessionInterface(KEY)
-    evil = interface.make_cookie({"user": "attacker"}).partition("=")[2]
-    return interface, interface.make_cookie({"user": "victim"}), evil
-
-
-@pytest.mark.parametrize(
-    "prefix",
-    ["=", "= ", "\xa0", "\x85", "\x1c", "\xe2\x80\x80", "\xc2\xa0", "\xef\xbb\xbf",
-     "\0", "\v", "\f", "\r", "\n", '"', ",", "a,"],
-    ids=ascii,
-)  # fmt: skip
-def test_cve_2026_39410_a_name_is_not_trimmed_into_ours(prefix: str) -> None:
-    """Hono, Werkzeug up to 3.1.8 and others ("Cookie Chaos", PortSwigger 2025), and
-    CVE-2023-23934 (Werkzeug): a cookie that a neighbouring site may set, as its name
-    has no ``__Host-`` for the browser, has it for the server."""
-    interface, own, evil = victim()
-    for header in (f"{prefix}{NAME}={evil}; {own}", f"{own}; {prefix}{NAME}={evil}"):
-        assert request(interface, header).result == {"user": "victim"}
-    assert request(interface, f"{prefix}{NAME}={evil}").result == {}
-
-
-@pytest.mark.parametrize(
-    "name", ["__%48ost-session", "..Host-session", "__host-session", "__Host[session"]
-)
-def test_cve_2020_8184_a_name_is_not_decoded_into_ours(name: str) -> None:
-    """Rack; CVE-2021-41819 (cgi), CVE-2020-1045 (ASP.NET), CVE-2022-31629 (PHP)."""
-    interface, own, evil = victim()
-    assert request(interface, f"{name}={evil}; {own}").result == {"user": "victim"}
-    assert request(interface, f"{name}={evil}").result == {}
-
-
-@pytest.mark.parametrize("separator", [",", "[", "]", '"', ", ", " "])
-def test_cve_2016_7401_a_value_holds_no_cookie(separator: str) -> None:
-    """Django, Tornado: an analytics cookie's value was split into cookies."""
-    interface, own, evil = victim()
-    planted = f"ga=1{separator}{NAME}={evil}"
-    assert request(interface, f"{planted}; {own}").result == {"user": "victim"}
-    assert request(interface, planted).result == {}
-
-
-def test_cve_2023_26049_quotes_hide_no_cookie() -> None:
-    """Jetty and Werkzeug: the cookie sandwich steals or hides what quotes enclose."""
-    interface, own, _ = victim()
-    for header in (f'a="x; {own}; b=y"', f'$Version=1; a="x; {own}; b=y"'):
-        assert request(interface, header).result == {"user": "victim"}
+# -- cookie parsing: the whole rule is in test_cookies.py ----------------------------
 
 
 @pytest.mark.parametrize("byte", range(0x80, 0x100), ids="{:02X}".format)
 def test_a_byte_that_is_not_utf_8_is_no_error(byte: int) -> None:
     """werkzeug.http.parse_cookie raises UnicodeDecodeError for ``session=\\xff``."""
-    interface, own, _ = victim()
-    for header in (f"a={chr(byte)}; {own}", f"{NAME}={chr(byte)}; {own}"):
-        answer = request(interface, header)
-        assert answer.status == "200 OK"
-        assert answer.result == {"user": "victim"}
-
-
-def test_cookie_crumbles_a_tossed_cookie_does_not_shadow_ours(clock: Clock) -> None:
-    """USENIX Security 2023, twelve CVEs; RFC 6265bis, section 8.6: a sibling domain
-    sets another cookie of our name.
-
-    Junk hides nothing. Of two that verify, the design takes the one of the newest key,
-    then the latest; the name's prefix keeps such cookies away in the first place.
-    """
-    interface = SecureCookieSessionInterface(KEY, clock=clock)
-    tossed = interface.make_cookie({"user": "attacker"})
-    clock.advance(seconds=1)
+    interface = SecureCookieSessionInterface(KEY)
     own = interface.make_cookie({"user": "victim"})
-    for junk in (f"{NAME}=junk", f"{NAME}=a.b.c", tossed, tossed[:-1]):
-        for header in (f"{junk}; {own}", f"{own}; {junk}"):
-            assert request(interface, header).result == {"user": "victim"}
+    alone = request(interface, f"{NAME}={chr(byte)}", rejection)
+    assert (alone.status, alone.result) == ("200 OK", ({}, "bad_signature"))
+    behind = request(interface, f"{own}{chr(byte)}", rejection)
+    assert (behind.status, behind.result) == ("200 OK", ({}, "bad_signature"))
+    for header in (f"{NAME}={chr(byte)}; {own}", f"{own}; {chr(byte)}{NAME}=junk"):
+        assert request(interface, header, rejection).result == (
+            {"user": "victim"},
+            None,
+        )
 
 
 # -- caching and headers --------------------------------------------------------------
 
+#: What Flask did not count; all that there is to read is in test_response_rules.py.
 READS: dict[str, View] = {
-    "[]": lambda s: s["a"],
-    "get": lambda s: s.get("a"),
-    "get of a missing key": lambda s: s.get("b"),
     "in": lambda s: "a" in s,
     "not in": lambda s: "b" not in s,
     "len": len,
-    "bool": bool,
-    "iter": iter,
-    "list": list,
-    "reversed keys": lambda s: list(s.keys()),
     "keys": lambda s: s.keys(),
-    "values": lambda s: s.values(),
-    "items": lambda s: s.items(),
-    "==": lambda s: s == {},
-    "!=": lambda s: s != {},
-    "copy": lambda s: s.copy(),
-    "|": lambda s: s | {},
-    "| from the right": lambda s: {} | s,
-    "**": lambda s: dict(**s),
-    "dict": dict,
-    "permanent": lambda s: s.permanent,
-    "new": lambda s: s.new,
-    "created_at": lambda s: s.created_at,
-    "issued_at": lambda s: s.issued_at,
-    "rejection": lambda s: s.rejection,
-    "setdefault": lambda s: s.setdefault("a", 1),
-    "pop": lambda s: s.pop("b", None),
+    "a missing key": lambda s: s.pop("b", None),
 }
 
 
@@ -848,11 +969,7 @@ def test_cve_2026_27205_every_read_is_said_to_caches(read: View, cookie: bool) -
     interface = SecureCookieSessionInterface(KEY)
     header = interface.make_cookie({"a": 1}) if cookie else None
 
-    def view(session: SecureCookieSession) -> None:
-        with contextlib.suppress(KeyError):
-            read(session)
-
-    answer = request(interface, header, view)
+    answer = request(interface, header, read)
     assert values_of(answer.headers, "Vary") == ["Cookie"]
 
 
@@ -909,60 +1026,6 @@ def test_cve_2026_0672_no_value_writes_another_attribute(
     )
 
 
-def test_cve_2025_7339_headers_keep_their_order_and_their_doubles() -> None:
-    """on-headers mangled the headers that it was to watch."""
-    interface = SecureCookieSessionInterface(KEY)
-    own = [("X-B", "1"), ("X-A", "2"), ("X-B", "3"), ("Set-Cookie", "a=1"),
-           ("Set-Cookie", "a=2")]  # fmt: skip
-    answer = request(interface, None, put(a=1), headers=own)
-    assert answer.headers[: len(own)] == own
-
-
-def test_cve_2025_7339_a_second_start_begins_anew() -> None:
-    started = []
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        get_session(environ)["a"] = 1
-        start_response("200 OK", [("X-First", "1")])
-        try:
-            raise ValueError
-        except ValueError:
-            start_response("500 Oops", [("X-Second", "1")], sys.exc_info())
-        return [b"oops"]
-
-    def start_response(status: str, headers: Any, *exc_info: Any) -> Any:
-        started.append((status, headers, exc_info))
-
-    environ = create_environ(base_url="https://app.example")
-    middleware = SessionMiddleware(app, SecureCookieSessionInterface(KEY))
-    assert list(middleware(environ, start_response)) == [b"oops"]
-    [(status, headers, exc_info)] = started
-    assert status == "500 Oops"
-    assert headers[0] == ("X-Second", "1")
-    assert exc_info == ()
-
-
-def test_a_header_list_shared_between_requests_carries_no_cookie() -> None:
-    """Beaker and secure-cookie append to the app's own list: where it is a constant,
-    one user's cookie goes to the next."""
-    shared = [("Content-Type", "text/plain")]
-
-    def app(environ: Any, start_response: Any) -> list[bytes]:
-        if environ["PATH_INFO"] == "/login":
-            get_session(environ)["user"] = 1
-        start_response("200 OK", shared)
-        return [b"ok"]
-
-    middleware = SessionMiddleware(app, SecureCookieSessionInterface(KEY))
-    answers = [
-        run_wsgi_app(middleware, create_environ(path, "https://app.example"))[2]
-        for path in ("/login", "/")
-    ]
-    assert "Set-Cookie" in answers[0]
-    assert "Set-Cookie" not in answers[1]
-    assert shared == [("Content-Type", "text/plain")]
-
-
 # -- disclosure -----------------------------------------------------------------------
 
 
@@ -979,32 +1042,19 @@ def test_cve_2023_20866_no_token_is_logged(caplog: pytest.LogCaptureFixture) -> 
     assert token[:10] not in repr([vars(record) for record in caplog.records])
 
 
+@needs_extras
 def test_cve_2020_15105_an_encrypted_cookie_shows_no_value() -> None:
     """django-two-factor-auth kept a password in a session that anyone could read."""
-    interface = SecureCookieSessionInterface(KEY, format=EncryptedFormat())
+    interface = SecureCookieSessionInterface(KEY, format=ENCRYPTED)
     cookies = [
         interface.make_cookie({"password": password})
         for password in ("correct horse battery", "x", "")
     ]
     for cookie in cookies:
-        raw = base64_decode(cookie.partition("=")[2])
+        raw = unb64u(cookie.partition("=")[2])
         assert b"password" not in raw
         assert b"correct" not in raw
     assert len(set(map(len, cookies))) == 1  # nor does the length tell
-
-
-def test_cve_2022_3174_a_cookie_is_secure_unless_told_otherwise(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """rdiffweb sent its session over http. Ours is Secure by default, and over http one
-    warning says why the browser does not keep it."""
-    interface = SecureCookieSessionInterface(KEY)
-    for _ in range(2):
-        answer = request(interface, None, put(a=1), url="http://app.example/")
-        assert "Secure" in answer.set_cookies[0].split("; ")
-    [message] = [record.getMessage() for record in caplog.records]
-    assert "Secure" in message
-    assert "https" in message
 
 
 # -- what other libraries do to their own users ---------------------------------------
@@ -1020,68 +1070,45 @@ def test_a_clock_that_is_ahead_logs_nobody_out(ahead: int, clock: Clock) -> None
     assert request(interface, cookie).result == {"a": 1}
 
 
-def test_a_renewal_that_no_longer_fits_is_skipped(clock: Clock) -> None:
-    """A session that just fits grows by its creation time when it is renewed: a request
-    that changes nothing must not fail for that."""
-    interface = SecureCookieSessionInterface(KEY, clock=clock)
-    noise = hashlib.shake_256(b"noise").hexdigest(4096)
-    size = next(n for n in range(8000, 0, -1) if fits(interface, noise[:n]))
-    cookie = interface.make_cookie({"a": noise[:size]})
-    clock.advance(days=20)
-    answer = request(interface, cookie, lambda session: session["a"])
-    assert answer.result == noise[:size]
-    assert answer.set_cookies == []
-
-
-def fits(interface: SecureCookieSessionInterface, value: str) -> bool:
-    try:
-        interface.make_cookie({"a": value})
-    except SessionTooLarge:
-        return False
-    return True
-
-
+@needs_extras
 @pytest.mark.parametrize("created", ["-1", "1.5", "null", '"a"', "[]", "true", "1e3"])
 def test_a_creation_time_that_cannot_be_is_malformed(created: str) -> None:
     """A leaked key must not make the server fail, only lie. Found by fuzzing."""
     interface = SecureCookieSessionInterface(
         KEY,
-        format=EncryptedFormat(),
+        format=ENCRYPTED,
         accept=[SignedFormat()],
         absolute_timeout=None,
         clock=Clock(),
     )
     text = f'{{"a":1,"_cs":{created}}}'.encode()
-    answer = request(interface, signed(base64_encode(text)), rejection)
+    answer = request(interface, signed(b64u(text)), rejection)
     assert answer.result == ({}, "malformed")
 
 
+@needs_extras
 @pytest.mark.parametrize("created", [1_700_000_001, 2**63, 2**64, 10**30])
 def test_a_creation_after_the_issue_buys_no_time(created: int, clock: Clock) -> None:
     """Found by fuzzing: it was an OverflowError where the session was written again."""
     interface = SecureCookieSessionInterface(
         KEY,
-        format=EncryptedFormat(),
+        format=ENCRYPTED,
         accept=[SignedFormat()],
         absolute_timeout=timedelta(days=20),
         clock=clock,
     )
     text = f'{{"a":1,"_cs":{created}}}'.encode()
-    answer = request(interface, signed(base64_encode(text)), put(b=2))
-    cookie = cookie_of(answer)
+    came = signed(b64u(text))
+    written = cookie_of(request(interface, came, put(b=2)))
     clock.advance(days=20)
-    assert interface.read_cookie(cookie) == {"a": 1, "b": 2}
+    assert read(interface, came) == ({"a": 1}, None)
+    assert read(interface, written) == ({"a": 1, "b": 2}, None)
     clock.advance(seconds=1)
-    assert interface.read_cookie(f"{NAME}={cookie}") == {}
+    assert read(interface, came) == ({}, "absolute_expired")
+    assert read(interface, written) == ({}, "absolute_expired")
 
 
-# -- found by review ---------------------------------------------------------------
-
-
-def rejection_of(interface: SecureCookieSessionInterface, cookie: str) -> str | None:
-    session = interface.open_session({"HTTP_COOKIE": cookie})
-    assert session is not None
-    return session.rejection
+# -- found by review -----------------------------------------------------------------
 
 
 SLOW_TO_COMPARE = [
@@ -1090,17 +1117,17 @@ SLOW_TO_COMPARE = [
 ]
 
 
+@pytest.mark.parametrize("tag", [" s", " fs"])
 def test_numbers_that_share_a_hash_are_not_compared_with_each_other(
-    interface: SecureCookieSessionInterface,
+    tag: str, interface: SecureCookieSessionInterface
 ) -> None:
     # The same 1,007 numbers take milliseconds in a list, and took seconds in a set.
     numbers = ",".join(SLOW_TO_COMPARE)
-    text = f'{{"a":{{" s":[{numbers}]}}}}'.encode()
+    text = f'{{"a":{{"{tag}":[{numbers}]}}}}'.encode()
 
-    assert rejection_of(interface, signed(encode_payload(text, 0))) == "malformed"
-    few = signed(
-        encode_payload(b'{"a":{" s":[-1,-2]}}', 99)
-    )  # their hash is the same, too
+    assert read(interface, signed(deflated(text))) == ({}, "malformed")
+    # Of -1 and -2 the hash is the same, too.
+    few = signed(b64u(f'{{"a":{{"{tag}":[-1,-2]}}}}'.encode()))
     assert interface.read_cookie(few) == {"a": {-1, -2}}
 
 
@@ -1114,9 +1141,9 @@ def test_numbers_that_share_a_hash_are_not_compared_with_each_other(
 def test_what_could_not_be_written_again_is_not_read(
     value: str, interface: SecureCookieSessionInterface
 ) -> None:
-    cookie = signed(encode_payload(f'{{"a":{value}}}'.encode(), 99))
+    cookie = signed(b64u(f'{{"a":{value}}}'.encode()))
 
-    assert rejection_of(interface, cookie) == "malformed"
+    assert read(interface, cookie) == ({}, "malformed")
 
 
 @pytest.mark.parametrize(
@@ -1136,3 +1163,333 @@ def test_an_old_cookie_that_could_not_be_deleted_is_not_accepted(
         SecureCookieSessionInterface(
             KEY, cookie=options, accept=[SignedFormat(cookie_name=old_name)]
         )
+
+
+# -- what a response says itself ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value", ["max-age=600", "must-revalidate, Max-Age=1", "no-cache", "x-public", ""]
+)
+def test_a_response_that_may_be_cached_becomes_private_with_a_cookie(
+    value: str,
+) -> None:
+    """RFC 9111, section 3: without ``private`` a shared cache may keep it, and its
+    ``Vary: Cookie`` matches every newcomer, who gets the first one's session."""
+    interface = SecureCookieSessionInterface(KEY)
+    own = [("Cache-Control", value)]
+    answer = request(interface, None, put(csrf="a"), headers=own)
+    assert len(answer.set_cookies) == 1
+    assert values_of(answer.headers, "Cache-Control") == [
+        f"{value}, private" if value else "private"
+    ]
+
+
+def old_cookie(clock: Clock, why: str) -> str:
+    """A cookie that is due to be issued again, for its time or for its key."""
+    key = OLD_KEY if why == "key" else KEY
+    cookie = SecureCookieSessionInterface(key, clock=clock).make_cookie({"a": 1})
+    if why == "time":
+        clock.advance(days=20)
+    return cookie
+
+
+for_either_reason = pytest.mark.parametrize("why", ["time", "key"])
+
+
+@pytest.fixture
+def renewing(clock: Clock) -> SecureCookieSessionInterface:
+    return SecureCookieSessionInterface(KEY, fallback_keys=[OLD_KEY], clock=clock)
+
+
+@for_either_reason
+@pytest.mark.parametrize("value", ["public", "max-age=9, Public", "S-MaxAge = 600"])
+def test_a_renewal_is_not_given_to_a_shared_cache(
+    value: str,
+    why: str,
+    renewing: SecureCookieSessionInterface,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cookie, own = old_cookie(clock, why), [("Cache-Control", value)]
+    for _ in range(3):
+        answer = request(renewing, cookie, headers=own)
+        assert answer.headers == [*own, ("Vary", "Cookie")]
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "shared cache" in record.getMessage()
+    assert request(
+        renewing, cookie, headers=[("Cache-Control", "no-cache")]
+    ).set_cookies
+
+
+OWN_COOKIES = {
+    "a deletion": f"{NAME}=; Max-Age=0; Path=/; Secure",
+    "another value": f"{NAME}=theirs; Path=/; Secure",
+}
+own_cookies = pytest.mark.parametrize("own", OWN_COOKIES.values(), ids=OWN_COOKIES)
+
+
+@for_either_reason
+@own_cookies
+def test_a_renewal_never_undoes_what_the_app_says_of_the_cookie(
+    own: str,
+    why: str,
+    renewing: SecureCookieSessionInterface,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An app that deletes the cookie by hand has logged its user out."""
+    cookie = old_cookie(clock, why)
+    answer = request(renewing, cookie, headers=[("set-cookie", own)])
+    assert answer.set_cookies == [own]
+    assert caplog.records == []
+    assert request(renewing, cookie, headers=[("Set-Cookie", "a=1")]).set_cookies[1:]
+
+
+@own_cookies
+def test_a_change_replaces_what_the_app_says_of_the_cookie_and_says_so_once(
+    own: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    interface = SecureCookieSessionInterface(KEY)
+    for number in range(3):
+        answer = request(interface, None, put(n=number), headers=[("Set-Cookie", own)])
+        assert interface.read_cookie(cookie_of(answer)) == {"n": number}
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert f"sets the cookie {NAME!r} itself" in record.getMessage()
+
+
+def test_flask_s_session_lives_on_beside_ours_that_reads_its_cookie(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """``accept=[FLASK]`` is for an app that has moved; this one goes on using it."""
+    flask: Any = pytest.importorskip("flask")
+    app = flask.Flask(__name__)
+    app.secret_key = KEY
+
+    def count() -> str:
+        theirs, ours = flask.session, get_session(flask.request.environ)
+        theirs["n"] = theirs.get("n", 0) + 1
+        if "ours" in flask.request.args:
+            ours["m"] = ours.get("m", 0) + 1
+        return f"{theirs['n']} {ours.get('m')}"
+
+    app.add_url_rule("/", view_func=count)
+    interface = SecureCookieSessionInterface(KEY, accept=[FLASK])
+    app.wsgi_app = SessionMiddleware(app.wsgi_app, interface)
+    client = app.test_client()
+    paths = ["/", "/?ours", "/?ours", "/", "/?ours"]
+    texts = [client.get(path, base_url="https://localhost").text for path in paths]
+    assert texts == ["1 None", "2 1", "3 2", "4 2", "5 3"]
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "sets the cookie 'session'" in record.getMessage()
+    assert "`accept`" in record.getMessage()
+
+
+def test_what_is_taken_over_does_not_hide_what_the_response_itself_sets(
+    clock: Clock,
+) -> None:
+    """From the next request on ours would be looked at first, with older contents."""
+    flask = SecureCookieSessionInterface(KEY, format=FLASK, cookie=PLAIN, clock=clock)
+    interface = SecureCookieSessionInterface(KEY, accept=[FLASK], clock=clock)
+    cookie, newer = (f"{flask.make_cookie({'n': n})}" for n in (1, 2))
+    answer = request(interface, cookie, headers=[("Set-Cookie", newer)])
+    assert answer.set_cookies == [newer]
+
+
+def test_a_logout_holds_though_the_app_took_the_cookies_out_of_its_environ() -> None:
+    """As one does before a sub-request. The old cookie would bring the session back."""
+    flask = SecureCookieSessionInterface(KEY, format=FLASK, cookie=PLAIN)
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session = get_session(environ)
+        environ.clear()
+        session.clear()
+        start_response("200 OK", [])
+        return []
+
+    interface = SecureCookieSessionInterface(KEY, accept=[FLASK])
+    cookie = flask.make_cookie({"user": 7})
+    environ = create_environ(base_url="https://app.example", headers={"Cookie": cookie})
+    _, _, headers = run_wsgi_app(SessionMiddleware(app, interface), environ)
+    assert [v.partition(";")[0] for v in headers.getlist("Set-Cookie")] == [
+        f"{NAME}=",
+        "session=",
+    ]
+
+
+@pytest.mark.parametrize(
+    "host", ["notlocalhost", "evil-localhost:80", "localhost.example", "my.localhosts"]
+)
+def test_a_host_that_only_looks_local_is_warned_of(
+    host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    interface = SecureCookieSessionInterface(KEY)
+    request(interface, None, put(a=1), url="http://app.example", HTTP_HOST=host)
+    assert "browsers drop it" in caplog.text
+
+
+# -- what a value can do to us --------------------------------------------------------
+
+
+class Item:
+    """What an application keeps in its database; only its number is stored."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __bool__(self) -> bool:
+        raise LookupError(self.number)
+
+
+class ItemTag(JSONTag):
+    """Looks items up when it reads them."""
+
+    key = " item"
+
+    def __init__(self) -> None:
+        self.known = {number: Item(number) for number in range(10)}
+
+    def check(self, value: Any) -> bool:
+        return type(value) is Item
+
+    def to_json(self, value: Any) -> Any:
+        return value.number
+
+    def to_python(self, stored: Any) -> Any:
+        return self.known[stored]
+
+
+@pytest.fixture
+def shop() -> ItemTag:
+    return ItemTag()
+
+
+@pytest.fixture
+def selling(shop: ItemTag) -> SecureCookieSessionInterface:
+    """Its sessions hold items."""
+    serializer = TaggedJSONSerializer(tags=[shop])
+    return SecureCookieSessionInterface(
+        KEY, format=SignedFormat(serializer=serializer), clock=Clock()
+    )
+
+
+CARTS: dict[str, Callable[[Item], Any]] = {
+    "a list": lambda item: [item],
+    "a dict": lambda item: {"item": item},
+    "a set": lambda item: {item, 1},
+    "nested": lambda item: [[frozenset([item, 2])]],
+}
+CHANGES: dict[str, View] = {
+    "inside": lambda s: s["log"].append(1),
+    "beside": put(log=[1]),
+    "assigned again": lambda s: s.update(cart=s["cart"], log=[1]),
+    "a dict": lambda s: s.update(s.copy(), log=[1]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("cart", CARTS.values(), ids=CARTS)
+def test_a_type_that_can_be_read_no_more_breaks_no_response(
+    cart: Callable[[Item], Any],
+    change: View,
+    shop: ItemTag,
+    selling: SecureCookieSessionInterface,
+) -> None:
+    """The item is deleted while the request that has it in its cart goes on."""
+    item = shop.known[7]
+    cookie = selling.make_cookie({"cart": cart(item), "log": []})
+
+    def view(session: SecureCookieSession) -> None:
+        assert session["cart"]
+        del shop.known[7]
+        change(session)
+
+    answer = request(selling, cookie, view)
+    assert answer.status == "200 OK"
+    shop.known[7] = item
+    assert selling.read_cookie(cookie_of(answer))["log"] == [1]
+    del shop.known[7]
+    assert read(selling, cookie_of(answer)) == ({}, "malformed")
+
+
+def test_a_mark_that_cannot_be_told_true_or_false_is_malformed(
+    selling: SecureCookieSessionInterface,
+) -> None:
+    """Who has the key may write anything where our bookkeeping stands."""
+    text = b'{"a":1,"_permanent":{" item":7}}'
+    assert read(selling, signed(b64u(text))) == ({}, "malformed")
+
+
+#: A key, and whatever must not reach a terminal, a log line or a UTF-8 encoder.
+HOSTILE_KEYS = [
+    *("a\nERROR forged", "\r\n", "\x1b[31mred", "\x9b31m", "\x00", "\x7f", "\ud800"),
+    *("a\udfff", "\u2028", "\u202eevil", "\ufeff", "\x85", ""),
+]
+
+
+@pytest.mark.parametrize("key", HOSTILE_KEYS, ids=ascii)
+def test_a_key_reaches_no_message_and_no_log_as_it_is(
+    key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Keys may come from a form, and messages go to logs and terminals."""
+    uses: list[View] = [
+        lambda session: session.update({key: object()}),
+        lambda session: session.update({key: [{"a": object()}]}),
+        lambda session: session.update({"a": {key: object()}}),
+        lambda session: session.update({"a": [{key: {key: {1: 2}}}]}),
+        lambda session: session.setdefault("a", {}).update({key: object()}),
+    ]
+    if "\ud7ff" < key[-1:] < "\ue000":
+        uses.append(lambda session: session.update({key: 1}))
+        uses.append(lambda session: session.update({"a": {key: 1}}))
+    else:
+        uses.append(lambda session: session.update({key: "x" * 70_000}))
+    interface = SecureCookieSessionInterface(KEY)
+    caplog.set_level(logging.DEBUG)
+    for use in uses:
+        with pytest.raises((TypeError, SessionTooLarge)) as caught:
+            request(interface, None, use)
+        assert str(caught.value).isprintable()
+        assert str(caught.value).encode()
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+
+
+# -- what must stay in this process ---------------------------------------------------
+
+
+def test_neither_an_interface_nor_a_session_is_pickled() -> None:
+    """A pickled interface would carry its keys; a session leads to its interface."""
+    interface = SecureCookieSessionInterface(KEY, fallback_keys=[OLD_KEY])
+    fresh, loaded = (
+        interface.open_session({"HTTP_COOKIE": interface.make_cookie({"a": 1})})
+        for _ in range(2)
+    )
+    assert loaded is not None
+    assert loaded == {"a": 1}
+    for kept, remedy in (
+        (interface, "make it in every process"),
+        (fresh, r"pickle dict\(session\)"),
+        (loaded, r"pickle dict\(session\)"),
+    ):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            with pytest.raises(TypeError, match=remedy) as caught:
+                pickle.dumps(kept, protocol)
+            assert KEY not in str(caught.value)
+    assert pickle.loads(pickle.dumps(loaded.copy())) == {"a": 1}
+
+
+def test_the_repr_of_what_was_opened_shows_nothing_of_it() -> None:
+    """It may stand in a traceback that shows local variables."""
+    codec = SignedFormat().bind(KEY.encode(), NAME)
+    token = codec.seal('{"card":"4111"}', NOW, NOW)
+    opened = codec.open(token.encode())
+    assert opened is not None
+    assert opened.data == {"card": "4111"}
+    for text in (repr(opened), str(opened), f"{[opened]}"):
+        assert "4111" not in text
+        assert "card" not in text
+        assert KEY not in text

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from itsdangerous import URLSafeTimedSerializer
-from support import KEY, OLD_KEY, Clock, save_session, values_of
+from forge import FLASKS_SALT, Signer, b64u, bound, stamp
+from support import KEY, OLD_KEY, Clock, needs_extras, save_session, values_of
 
 from cookiesession import (
     FLASK,
@@ -29,6 +29,7 @@ from cookiesession import (
 )
 from cookiesession.__main__ import main
 
+NAME = CookieOptions.name
 SESSION = CookieOptions(name="session")
 CONTENTS = {"user_id": 1, "cart": [{"sku": "a", "count": 2}]}
 
@@ -55,6 +56,13 @@ def inspect(
     assert main(["inspect", "--json", *argv]) == status
     report: dict[str, Any] = json.loads(capsys.readouterr().out)
     return report
+
+
+def forge(json: str, issued: float | None = None, key: str = KEY) -> str:
+    """A cookie, ``name=value``, of any JSON under the right key."""
+    issued = time.time() if issued is None else issued
+    token = Signer(key, bound(NAME)).token(b64u(json.encode()), int(issued))
+    return f"{NAME}={token}"
 
 
 def usage_error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -98,6 +106,31 @@ def test_keygen_prints_a_key_that_works(
             "Set-Cookie: {cookie}; Path=/; SameSite=Lax\r\n\r\nhello",
             id="response of curl -i",
         ),
+        pytest.param("> Accept: */*\n> Cookie: {cookie}\n", id="curl -v, sent"),
+        pytest.param("< set-cookie: {cookie}; Path=/\r\n", id="curl -v, received"),
+        pytest.param("'{cookie}'", id="quoted for a shell"),
+        pytest.param('"{token}"', id="token of a JSON file"),
+        pytest.param("__Host-session={token}\ntheme=dark\n", id="a line each"),
+        pytest.param('a="b"; __Host-session="{token}"', id="quoted value"),
+        pytest.param(
+            "__Host-session\t{token}\tlocalhost\t/\tSession\t75\t✓\t✓\tLax",
+            id="row of DevTools",
+        ),
+        pytest.param(
+            "Name\tValue\tDomain\r\ntheme\tdark\ta.example\r\n"
+            '__Host-session\t"{token}"\ta.example\r\n',
+            id="table of DevTools",
+        ),
+        pytest.param(
+            "# Netscape HTTP Cookie File\n# https://curl.se/docs/http-cookies.html\n\n"
+            "localhost\tFALSE\t/\tTRUE\t0\ttheme\tdark\n"
+            "localhost\tFALSE\t/\tTRUE\t0\t__Host-session\t{token}\n",
+            id="cookie jar of curl",
+        ),
+        pytest.param(
+            "#HttpOnly_localhost\tFALSE\t/\tTRUE\t1893456000\t__Host-session\t{token}",
+            id="cookie jar, HttpOnly",
+        ),
     ],
 )
 @pytest.mark.usefixtures("with_key")
@@ -109,6 +142,20 @@ def test_a_cookie_is_found_in_what_people_paste(
     report = inspect(capsys, text)
     assert (report["cookie"], report["verdict"]) == ("__Host-session", "valid")
     assert report["contents"] == CONTENTS
+
+
+@pytest.mark.usefixtures("with_key")
+def test_quotes_that_an_app_would_reject_are_left_out_with_a_note(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name, _, token = make().partition("=")
+    for given, noted in (
+        (f'{name}="{token}"', True),
+        (f'"{name}={token}"', False),
+        (f'a="b"; {name}={token}', False),
+    ):
+        main(["inspect", given])
+        assert ("note: quotes" in capsys.readouterr().err) == noted
 
 
 @pytest.mark.usefixtures("with_key")
@@ -132,6 +179,19 @@ def test_ours_is_preferred_to_another_cookie_that_looks_like_a_token(
     assert report["contents"] == {"theirs": True}
 
 
+@pytest.mark.parametrize(
+    "format", [SignedFormat(), pytest.param("encrypted", marks=needs_extras)]
+)
+def test_a_cookie_of_another_name_is_found_by_its_looks(
+    capsys: pytest.CaptureFixture[str], format: Any
+) -> None:
+    format = EncryptedFormat() if format == "encrypted" else format
+    cookie = make(format=format, cookie=CookieOptions(name="mine"))
+    jwt = "e30.e30.c2ln"
+    report = inspect(capsys, f"theme=dark; id=AQID; jwt={jwt}; {cookie}; z=a.b")
+    assert (report["cookie"], report["verdict"]) == ("mine", "not_checked")
+
+
 def test_a_cookie_that_is_no_token_is_told_so(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -139,9 +199,12 @@ def test_a_cookie_that_is_no_token_is_told_so(
     for given in (
         "garbage",
         "session=garbage",
+        "session=",
+        "session=AQID",
         "session=a.b.c",
         "sess\xefon.\u20ac.x",
         f"session=a!.b.{signature}",
+        f"session=.AAAA.{signature}",
     ):
         report = inspect(capsys, given, status=1)
         assert (report["verdict"], report["contents"]) == ("no_token", None)
@@ -158,18 +221,31 @@ def test_the_cookie_of_the_name_that_was_given_is_told_of_whatever_it_looks_like
     ("argv", "message"),
     [
         pytest.param(["a=b; c=d"], "no session cookie", id="none"),
+        pytest.param([""], "no session cookie", id="nothing"),
+        pytest.param([" \r\n"], "no session cookie", id="an empty line"),
+        pytest.param(["; ;"], "no session cookie", id="a header without cookies"),
+        pytest.param(["Cookie:"], "no session cookie", id="an empty header"),
         pytest.param(["a=b; c=d", "--name", "e"], "no e cookie", id="not this one"),
         pytest.param(["", "--name", "a;b"], "cannot be the name", id="no name"),
         pytest.param(["x", "--key-env", "UNSET"], "no key", id="no key in variable"),
         pytest.param(["x", "--key-file", "/does/not/exist"], "exist", id="no key file"),
         pytest.param(["x", "--key-file", os.devnull], "no key", id="empty key file"),
+        pytest.param(["x", "--key-env", "BLANK"], "no key", id="blank key"),
         pytest.param(["x", "--salt", ""], "salt must be", id="no salt"),
+        pytest.param(["__host-a=b"], "spell its prefix", id="no cookie of ours"),
+        pytest.param(["x", "--idle-timeout", "1d"], "no number of", id="no seconds"),
+        pytest.param(["x", "--idle-timeout", "9" * 30], "no number of", id="too many"),
+        pytest.param(["x", "--idle-timeout", "-1"], "at least a second", id="negative"),
         pytest.param(["x", "--secret-key", "k"], "unrecognized", id="key as argument"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(
-    capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    argv: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.setenv("BLANK", " \n")
     if argv[0] == "x":
         argv = [make(), *argv[1:]]
     assert message in usage_error(capsys, "inspect", *argv)
@@ -208,9 +284,18 @@ def test_wrong_usage_exits_with_2_and_says_why(
 def test_every_signed_format_is_recognised_and_verified(
     capsys: pytest.CaptureFixture[str], options: dict[str, Any], name: str
 ) -> None:
-    report = inspect(capsys, make(**options))
+    cookie = make(**options)
+    report = inspect(capsys, cookie)
     assert (report["format"], report["verdict"]) == (name, "valid")
     assert report["contents"] == CONTENTS
+    main(["inspect", cookie])
+    out = capsys.readouterr().out
+    assert f"format:    {name}\n" in out
+    if options:
+        assert "valid:     yes, where the app has this format as `format` or in" in out
+        assert "the default is signed.v1 (sha256)\n" in out
+    else:
+        assert "valid:     yes\n" in out
 
 
 def test_without_a_key_a_sha1_signature_is_taken_for_flasks_and_others_for_ours(
@@ -220,22 +305,26 @@ def test_without_a_key_a_sha1_signature_is_taken_for_flasks_and_others_for_ours(
     assert (report["format"], report["verdict"]) == ("flask (sha1)", "not_checked")
     report = inspect(capsys, make())
     assert report["format"] == "signed.v1 (sha256)"
+    # of the formats with this digest, only Flask's has such a date
+    moment = datetime(2023, 11, 14, tzinfo=timezone.utc)
+    report = inspect(
+        capsys, make({"at": moment}, format=replace(FLASK, digest="sha256"))
+    )
+    assert report["format"] == "flask (sha256)"
+    assert report["contents"] == {"at": {" d": "Tue, 14 Nov 2023 00:00:00 GMT"}}
 
 
 def test_without_a_key_nothing_is_valid_not_even_what_an_empty_key_signed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    signer = {"key_derivation": "hmac"}
-    flask = URLSafeTimedSerializer("", salt=FLASK.salt, signer_kwargs=signer)
-    token = flask.dumps(CONTENTS)
-    assert isinstance(token, str)
+    token = Signer("", FLASKS_SALT, "sha1").token(b64u(b"{}"), 1)
     assert inspect(capsys, token)["verdict"] == "not_checked"
 
 
+@needs_extras
 def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("cryptography")
     cookie = make(format=EncryptedFormat())
     report = inspect(capsys, cookie)
     assert (report["format"], report["verdict"]) == ("encrypted.v1", "not_checked")
@@ -249,41 +338,77 @@ def test_an_encrypted_cookie_is_recognised_and_read_with_its_key_only(
     assert inspect(capsys, cookie, status=1)["verdict"] == "bad_signature"
 
 
-@pytest.mark.parametrize("kind", [SignedFormat, EncryptedFormat])
+def test_without_cryptography_an_encrypted_cookie_says_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)  # as if not installed
+    error = usage_error(capsys, "inspect", b64u(b"\1" + bytes(150)))
+    assert 'pip install "cookiesession[encryption]"' in error
+
+
+either_kind = pytest.mark.parametrize(
+    "kind", [SignedFormat, pytest.param(EncryptedFormat, marks=needs_extras)]
+)
+
+
+@either_kind
 @pytest.mark.usefixtures("with_key")
 def test_a_salt_of_the_app_is_an_option(
     capsys: pytest.CaptureFixture[str], kind: type[SignedFormat | EncryptedFormat]
 ) -> None:
-    pytest.importorskip("cryptography")
     cookie = make(format=kind(salt="my-app"))
     assert inspect(capsys, cookie, status=1)["verdict"] == "bad_signature"
     assert inspect(capsys, cookie, "--salt", "my-app")["verdict"] == "valid"
 
 
-@pytest.mark.parametrize("kind", [SignedFormat, EncryptedFormat])
+@either_kind
 @pytest.mark.usefixtures("with_key")
-def test_types_are_shown_as_they_are_stored_the_apps_own_included(
+def test_types_are_shown_as_they_are_stored(
     capsys: pytest.CaptureFixture[str], kind: type[SignedFormat | EncryptedFormat]
 ) -> None:
-    pytest.importorskip("cryptography")
-
-    class PathTag(JSONTag):
-        key = " path"
-
-        def check(self, value: Any) -> bool:
-            return isinstance(value, Path)
-
-        def to_json(self, value: Any) -> Any:
-            return str(value)
-
-        def to_python(self, stored: Any) -> Any:
-            return Path(stored)
-
-    serializer = TaggedJSONSerializer(tags=[PathTag()])
-    contents = {"id": UUID(int=1), "p": Path("x")}
-    report = inspect(capsys, make(contents, format=kind(serializer=serializer)))
-    assert report["contents"] == {"id": {" u": UUID(int=1).hex}, "p": {" path": "x"}}
+    contents = {"id": UUID(int=1), "each": {(1, 2)}, "odd": {" u": "mine"}}
+    report = inspect(capsys, make(contents, format=kind()))
     assert report["verdict"] == "valid"
+    assert report["contents"] == {
+        "id": {" u": UUID(int=1).hex},
+        "each": {" s": [{" t": [1, 2]}]},
+        "odd": {" di": [" u", "mine"]},
+    }
+
+
+class PathTag(JSONTag):
+    key = " path"
+
+    def check(self, value: Any) -> bool:
+        return isinstance(value, Path)
+
+    def to_json(self, value: Any) -> Any:
+        return str(value)
+
+    def to_python(self, stored: Any) -> Any:
+        return Path(stored)
+
+
+@either_kind
+def test_a_tag_of_the_apps_own_is_shown_and_only_the_app_can_say_more(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[SignedFormat | EncryptedFormat],
+) -> None:
+    serializer = TaggedJSONSerializer(tags=[PathTag()])
+    cookie = make({"p": Path("x")}, format=kind(serializer=serializer))
+    if kind is SignedFormat:
+        report = inspect(capsys, cookie)
+        assert report["verdict"] == "not_checked"
+        assert report["contents"] == {"p": {" path": "x"}}
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    report = inspect(capsys, cookie, status=1)
+    assert (report["verdict"], report["contents"]) == (
+        "malformed",
+        {"p": {" path": "x"}},
+    )
+    main(["inspect", cookie])
+    assert "NO, malformed, unless the app has a JSONTag" in capsys.readouterr().out
 
 
 def test_flasks_types_are_shown_as_they_are_stored(
@@ -291,6 +416,94 @@ def test_flasks_types_are_shown_as_they_are_stored(
 ) -> None:
     cookie = make({"id": UUID(int=1)}, format=FLASK, cookie=SESSION)
     assert inspect(capsys, cookie)["contents"] == {"id": {" u": UUID(int=1).hex}}
+
+
+# -- the app says the same -----------------------------------------------------
+
+
+def nested(depth: int) -> Any:
+    value: Any = ()
+    for _ in range(depth):
+        value = (value,)
+    return value
+
+
+GOOD, LATER = (
+    make(CONTENTS, clock=lambda ago=ago: time.time() - ago) for ago in (9, 5)
+)
+OLD, FORGED = make(clock=lambda: 1_700_000_000), make({"no": 1}, key=OLD_KEY)
+LARGE = f"{NAME}={'x' * 5000}"
+
+
+@pytest.mark.parametrize(
+    ("cookie", "verdict"),
+    [
+        pytest.param(make({"deep": nested(40)}), "valid", id="40 nested tuples"),
+        pytest.param(forge('{"id":{" u":"zz"}}'), "malformed", id="no UUID"),
+        pytest.param(forge('{" t":["a"]}'), "malformed", id="a tag at the top"),
+        pytest.param(forge('["a"]'), "malformed", id="no object"),
+        pytest.param(forge('[{" path":"x"}]'), "malformed", id="unknown, no object"),
+        pytest.param(forge('{"a":' * 300 + "1" + "}" * 300), "malformed", id="deep"),
+        pytest.param(forge('{"_cs":"now"}'), "malformed", id="creation in words"),
+        pytest.param(
+            f"{NAME}={Signer(KEY, bound(NAME)).sign('a!.' + stamp(1))}",
+            "malformed",
+            id="no base64, signed",
+        ),
+        pytest.param(f"{FORGED}; {GOOD}", "valid", id="forged, good"),
+        pytest.param(f"{GOOD}; {FORGED}", "valid", id="good, forged"),
+        pytest.param(f"{OLD}; {GOOD}", "valid", id="old, good"),
+        pytest.param(f"{GOOD}; {LATER}", "valid", id="good, later"),
+        pytest.param(f"{FORGED}; {OLD}", "idle_expired", id="forged, old"),
+        pytest.param(f"{FORGED}; {FORGED}", "bad_signature", id="forged twice"),
+        pytest.param(f"{FORGED}; {NAME}=é", "bad_signature", id="forged, no ASCII"),
+        pytest.param(f"{NAME}=a; {LARGE}", "too_large", id="no token, too large"),
+        pytest.param(f"{LARGE}; {GOOD}", "valid", id="too large, good"),
+        pytest.param(f'{NAME}=""; {GOOD}', "valid", id="empty, good"),
+        pytest.param(
+            "; ".join([FORGED] * 8 + [GOOD]), "bad_signature", id="one too many"
+        ),
+    ],
+)
+@pytest.mark.usefixtures("with_key")
+def test_the_verdict_is_the_apps(
+    capsys: pytest.CaptureFixture[str], cookie: str, verdict: str
+) -> None:
+    session = SecureCookieSessionInterface(KEY).open_session({"HTTP_COOKIE": cookie})
+    assert session is not None
+    assert (session.rejection or "valid") == verdict
+    report = inspect(capsys, cookie, status=0 if verdict == "valid" else 1)
+    assert report["verdict"] == verdict
+    if verdict == "valid":
+        assert report["issued_at"] == session.issued_at
+        assert report["created_at"] == session.created_at
+        assert list(report["contents"]) == list(session)
+
+
+@pytest.mark.usefixtures("with_key")
+def test_of_several_cookies_of_one_name_the_one_that_counts_is_told_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    large = make({"of": "old"} | {str(n): n for n in range(9)}, clock=lambda: 1e9)
+    report = inspect(capsys, f"{FORGED}; {LATER}; {GOOD}; {large}")
+    assert report["contents"] == CONTENTS
+    assert report["issued_at"] == inspect(capsys, LATER)["issued_at"]
+    assert report["size"] == len(LATER) - len("=")
+    ahead = make({"of": "tomorrow"}, clock=lambda: time.time() + 86_400)
+    flask = make({"of": "Flask"}, format=FLASK)
+    report = inspect(capsys, f"{ahead}; {flask}; {GOOD}")
+    assert (report["format"], report["contents"]) == ("signed.v1 (sha256)", CONTENTS)
+    report = inspect(capsys, f"{FORGED}; {large}", status=1)
+    assert (report["verdict"], report["contents"]["of"]) == ("idle_expired", "old")
+    assert report["size"] == len(large) - len("=")
+
+
+def test_without_a_key_the_first_that_is_a_token_is_told_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    report = inspect(capsys, f"{NAME}=a; {GOOD}; {FORGED}")
+    assert (report["verdict"], report["contents"]) == ("not_checked", CONTENTS)
+    assert report["size"] == len(GOOD) - len("=")
 
 
 # -- what is said --------------------------------------------------------------
@@ -454,12 +667,10 @@ def test_a_forged_payload_that_is_no_session_is_told_as_the_app_would(
 def test_a_signed_payload_that_is_no_session_is_malformed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flask = URLSafeTimedSerializer(
-        KEY, salt=FLASK.salt, signer_kwargs={"key_derivation": "hmac"}
-    )
     monkeypatch.setenv("SECRET_KEY", KEY)
-    token = flask.dumps(["no", "dict"])
-    assert inspect(capsys, f"session={token}", status=1)["verdict"] == "malformed"
+    token = Signer(KEY, FLASKS_SALT, "sha1").token(b64u(b'["no","dict"]'), 1)
+    report = inspect(capsys, f"session={token}", status=1)
+    assert (report["format"], report["verdict"]) == ("flask (sha1)", "malformed")
 
 
 @pytest.mark.parametrize("bits", [40, 60, 63])
@@ -534,6 +745,53 @@ def test_the_key_comes_from_a_file_or_a_variable_and_is_never_printed(
         assert ("refuses this key" in err) == (key != KEY)
 
 
+@pytest.mark.parametrize(
+    ("made_with", "held", "verdict", "note"),
+    [
+        pytest.param(KEY, f"{KEY}\n", "valid", "without the white", id="stripped"),
+        pytest.param(
+            KEY, f" {KEY}\r\n", "valid", "without the white", id="at both ends"
+        ),
+        pytest.param(f"{KEY}\n", f"{KEY}\n", "valid", "with the white", id="as it is"),
+        pytest.param(f"{KEY}\n", KEY, "bad_signature", "", id="not added"),
+        pytest.param(OLD_KEY, f"{KEY}\n", "bad_signature", "", id="neither"),
+        pytest.param(KEY, KEY, "valid", "", id="no white space"),
+    ],
+)
+@pytest.mark.parametrize("source", ["file", "variable"])
+def test_white_space_around_a_key_is_part_of_it_or_not_and_which_is_said(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    made_with: str,
+    held: str,
+    verdict: str,
+    note: str,
+    source: str,
+) -> None:
+    (tmp_path / "key").write_bytes(held.encode())
+    monkeypatch.setenv("SECRET_KEY", held)
+    option = ["--key-file", str(tmp_path / "key")] if source == "file" else []
+    main(["inspect", "--json", make(key=made_with), *option])
+    out, err = capsys.readouterr()
+    assert json.loads(out)["verdict"] == verdict
+    assert err.count("\n") == bool(note)
+    assert f"the right one {note}" in err or not note
+
+
+def test_a_key_that_the_app_refuses_makes_nothing_valid(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_KEY", "a weak key")
+    cookie = forge('{"user_id":1}', key="a weak key")
+    report = inspect(capsys, cookie, status=1)
+    assert (report["verdict"], report["contents"]) == ("unavailable", {"user_id": 1})
+    main(["inspect", cookie])
+    assert (
+        "NO: an app that is given this key has no sessions" in capsys.readouterr().out
+    )
+
+
 def test_two_sources_of_a_key_are_wrong_usage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -599,7 +857,9 @@ def test_a_command_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
 # -- as a program --------------------------------------------------------------
 
 
-def run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    *argv: str, stdin: str = "", key: str = KEY
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cookiesession", *argv],
         input=stdin,
@@ -607,7 +867,7 @@ def run(*argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         encoding="utf-8",
         timeout=60,
         check=False,
-        env={**os.environ, "SECRET_KEY": KEY},
+        env={**os.environ, "SECRET_KEY": key},
     )
 
 
@@ -617,9 +877,16 @@ def test_it_runs_as_a_program() -> None:
     assert forged.returncode == 1
     assert json.loads(forged.stdout)["verdict"] == "bad_signature"
     assert run().returncode == 2
+    assert run("inspect", stdin="\n").returncode == 2
     help = run("inspect", "--help")
     assert help.returncode == 0
     assert "exit status:" in help.stdout
+
+
+def test_nothing_is_logged_on_top_of_what_is_said() -> None:
+    short = KEY[:20]  # of which an interface warns
+    done = run("inspect", stdin=make(key=short), key=short)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_report_says_all_there_is_to_say_a_line_each(

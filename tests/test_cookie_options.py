@@ -33,13 +33,20 @@ VALID: dict[str, dict[str, Any]] = {
     "an A-label": {"name": "s", "domain": "xn--bcher-kva.example"},
     "digits and capitals in a domain": {"name": "s", "domain": "4-You.Example.COM"},
     "the longest domain": {"name": "s", "domain": LONGEST_DOMAIN},
+    "an underscore in a domain": {"name": "s", "domain": "dev_1.example.com"},
+    "a domain that only begins with a number": {"name": "s", "domain": "127.0.0.0x1.a"},
+    "the longest name": {"name": "s" * 4042},
     "a small limit": {"max_size": 1},
     "a limit for other clients than browsers": {"max_size": 8192},
+    "the largest limit": {"max_size": 1_000_000},
 }
 
 NAME = "name must be a non-empty ASCII token (RFC 9110)"
 PATH = 'path must be a string that starts with "/"'
 OCTETS = 'path must be printable ASCII without ";"'
+LONG_PATH = "path must be at most 1024 bytes, as it is quoted"
+BACK = "path must be without []|\\^?#: browsers never send it back"
+LONG_NAME = "name must be at most 4042 bytes, to leave room for a token"
 IP = "domain must not be an IP address"
 HOST = "domain must be a host name in ASCII (A-labels), without a port"
 NO_HOST = "domain must be a host name, or None for this host alone"
@@ -56,6 +63,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         for character in '\0\t\n\r "(),/:;<=>?@[\\]{}\x7f\x80\xa0\xe9\u2003\udc80'
     },
     "a newline at the end of the name": ({"name": "session\n"}, NAME),
+    "name too long": ({"name": "s" * 4043}, LONG_NAME),
     "__Host- without Secure": (
         {"name": "__Host-s", "secure": False},
         "a __Host- name needs secure=True",
@@ -127,15 +135,26 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         for character in ";\0\t\r\n\x1f\x7f\x80\xe9\u2028\udc80"
     },
     "a newline at the end of the path": ({"name": "s", "path": "/\n"}, OCTETS),
-    "path too long": (
-        {"name": "s", "path": "/" + "p" * 1024},
-        "path must be at most 1024 bytes",
-    ),
+    "path too long": ({"name": "s", "path": "/" + "p" * 1024}, LONG_PATH),
+    # A quote is written as %22.
+    "path too long when quoted": ({"name": "s", "path": "/" + '"' * 342}, LONG_PATH),
+    **{
+        f"{character!r} in the path": ({"name": "s", "path": f"/a{character}b"}, BACK)
+        for character in "[]|\\^?#"
+    },
     "domain empty": ({"name": "s", "domain": ""}, NO_HOST),
     "domain of another type": ({"name": "s", "domain": b"example.com"}, NO_HOST),
     "domain a list": ({"name": "s", "domain": ["example.com"]}, NO_HOST),
     "domain an IPv4 address": ({"name": "s", "domain": "127.0.0.1"}, IP),
     "domain a short IPv4 address": ({"name": "s", "domain": "127.1"}, IP),
+    "domain an IPv4 address in hexadecimal": (
+        {"name": "s", "domain": "127.0.0.0x1"},
+        IP,
+    ),
+    "domain an IPv4 address in capitals": ({"name": "s", "domain": "127.0X7F"}, IP),
+    "domain an IPv4 address without digits": ({"name": "s", "domain": "1.0x"}, IP),
+    "domain a number": ({"name": "s", "domain": "2130706433"}, IP),
+    "domain that ends in a number": ({"name": "s", "domain": "a.example.1"}, IP),
     "domain an IPv6 address": ({"name": "s", "domain": "::1"}, IP),
     "domain an IPv6 address in brackets": ({"name": "s", "domain": "[::1]"}, IP),
     "domain with a leading dot": (
@@ -147,7 +166,6 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "domain with a port": ({"name": "s", "domain": "example.com:80"}, HOST),
     "domain a URL": ({"name": "s", "domain": "https://example.com"}, HOST),
     "domain with a wildcard": ({"name": "s", "domain": "*.example.com"}, HOST),
-    "domain with an underscore": ({"name": "s", "domain": "a_b.example"}, HOST),
     "domain with a hyphen first": ({"name": "s", "domain": "-a.example"}, HOST),
     "domain with a hyphen last": ({"name": "s", "domain": "a-.example"}, HOST),
     "domain a U-label": ({"name": "s", "domain": "b\xfccher.example"}, HOST),
@@ -164,6 +182,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "domain too long": ({"name": "s", "domain": LONGEST_DOMAIN + "a"}, HOST),
     "max_size 0": ({"max_size": 0}, "max_size must be at least 1 byte"),
     "max_size negative": ({"max_size": -1}, "max_size must be at least 1 byte"),
+    "max_size 1,000,001": (
+        {"max_size": 1_000_001},
+        "max_size must be at most 1000000 bytes",
+    ),
     "max_size a bool": ({"max_size": True}, "max_size must be int"),
     "max_size a float": ({"max_size": 4096.0}, "max_size must be int"),
     "max_size None": ({"max_size": None}, "max_size must be int"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import KEY, OLD_KEY, Clock, open_session, save_session, values_of
+from support import KEY, OLD_KEY, Clock
 
-from cookiesession import FLASK, CookieOptions, SecureCookieSessionInterface
+from cookiesession import SecureCookieSessionInterface
 from cookiesession.cookies import find_cookies
 
 NAME = "__Host-session"
@@ -207,32 +205,6 @@ def test_the_reader_is_the_browsers_rule_on_bytes(header: str, simple: str) -> N
         assert find_cookies(text, name) == expected
 
 
-@pytest.mark.parametrize(
-    ("set_cookie", "ours"),
-    [
-        (f"{NAME}=1; Path=/", True),
-        (f" {NAME}\t=1", True),
-        (f"{NAME}=", True),
-        (f"{NAME}2=1", False),
-        (f"x={NAME}=1", False),
-        (f"\xa0{NAME}=1", False),
-        ("__HOST-SESSION=1", False),
-    ],
-    ids=repr,
-)
-def test_the_apps_own_set_cookie_of_our_name_is_replaced(
-    set_cookie: str, ours: bool
-) -> None:
-    """RFC 6265bis, section 4.1.1: "Servers SHOULD NOT include more than one Set-Cookie
-    header field in the same response with the same cookie-name."
-    """
-    session = open_session(INTERFACE)
-    session["a"] = 1
-    headers = save_session(INTERFACE, session, headers=[("set-cookie", set_cookie)])
-    assert (set_cookie in values_of(headers, "Set-Cookie")) is not ours
-    assert len(values_of(headers, "Set-Cookie")) == (1 if ours else 2)
-
-
 # -- several cookies of our name: tossing ---------------------------------------------
 
 JUNK = f"{NAME}=a.b.c"  # looks like a token, so it costs one MAC
@@ -309,17 +281,3 @@ def test_a_thousand_valid_cookies_give_the_latest_of_the_first_eight(
 ) -> None:
     cookies = cookies_of(interface, clock, *range(1000, 0, -1))
     assert interface.read_cookie("; ".join(cookies)) == {"age": 993}
-
-
-def test_a_cookie_of_flasks_name_is_looked_at_only_without_ours(clock: Clock) -> None:
-    flask = SecureCookieSessionInterface(
-        KEY, format=FLASK, cookie=CookieOptions(name="session"), clock=clock
-    )
-    legacy = flask.make_cookie({"from": "flask"})
-    interface = SecureCookieSessionInterface(
-        KEY, clock=clock, accept=[dataclasses.replace(FLASK, cookie_name="session")]
-    )
-    assert interface.read_cookie(legacy) == {"from": "flask"}
-    ours = interface.make_cookie({"from": "us"})
-    assert interface.read_cookie(f"{legacy}; {ours}") == {"from": "us"}
-    assert interface.read_cookie(f"{legacy}; {JUNK}") == {}

@@ -134,6 +134,22 @@ def test_the_mixin_s_defaults_suit_a_session_that_does_not_track_its_use() -> No
     assert not SessionInterface.is_null_session(RecordingInterface(session), session)
 
 
+@pytest.mark.parametrize(
+    "session", [{}, {"user": "ada"}, [], "", False, object()], ids=repr
+)
+def test_an_interface_that_opens_what_is_no_session_is_told_so(session: Any) -> None:
+    """A plain dict would be saved by nobody: it says nothing of its use."""
+    interface = RecordingInterface(session)
+
+    with pytest.raises(TypeError, match="must return a mapping with SessionMixin") as e:
+        Client(SessionMiddleware(unused, interface)).get("/")
+    assert f"RecordingInterface.open_session returned a {type(session).__name__}" in (
+        str(e.value)
+    )
+    assert interface.calls == [("open", "/")]
+    assert "ada" not in str(e.value)
+
+
 @pytest.mark.parametrize("missing", ["open_session", "save_session"])
 def test_an_interface_without_one_of_its_two_methods_cannot_be_made(
     missing: str,

@@ -142,6 +142,15 @@ def fail() -> None:
     raise ZeroDivisionError
 
 
+def failure() -> tuple[Any, ...]:
+    """An exc_info."""
+    try:
+        fail()
+    except ZeroDivisionError as error:
+        return type(error), error, None
+    raise AssertionError
+
+
 @pytest.fixture(
     params=[lambda app: app, validator, LintMiddleware],
     ids=["bare", "wsgiref.validate", "LintMiddleware"],
@@ -564,6 +573,127 @@ def test_exc_info_between_the_save_and_the_first_byte_goes_to_the_server() -> No
     assert server.further[1][0][0] is ZeroDivisionError
 
 
+Use = Callable[[Any], object]
+
+
+def restarted(
+    use: Use,
+    status: str = ERROR,
+    headers: Iterable[tuple[str, str]] = (),
+    first: Iterable[tuple[str, str]] = (),
+    times: int = 1,
+) -> list[tuple[str, str]]:
+    """The headers of a response that is started again after its session was saved.
+
+    An error page around a generator that fails at once does so.
+    """
+    again = list(headers)
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        use(session_of(environ))
+        start_response(OK, list(first))
+        yield b""
+        for _ in range(times):
+            start_response(status, again, failure())
+        yield b"sorry"
+
+    server = serve(app, cookie=INTERFACE.make_cookie({"user": "ada"}))
+    assert (server.status, len(server.started)) == (status, 1 + times)
+    assert again == list(headers)  # the app's own list
+    return server.headers
+
+
+def log_out(session: Any) -> None:
+    session.clear()
+
+
+def log_in(session: Any) -> None:
+    session["user"] = "bob"
+
+
+@pytest.mark.parametrize("status", [ERROR, "404 Not Found", OK])
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_logout_holds_though_the_response_is_started_again(
+    status: str, times: int
+) -> None:
+    headers = restarted(log_out, status, PLAIN, times=times)
+
+    [cookie] = values_of(headers, "Set-Cookie")
+    assert cookie.startswith("__Host-session=; ")
+    assert "Max-Age=0" in cookie
+    assert headers[:1] == PLAIN
+    assert values_of(headers, "Vary") == ["Cookie"]
+    assert values_of(headers, "Cache-Control") == ["private"]
+
+
+def test_what_was_saved_is_saved_though_the_response_is_started_again() -> None:
+    headers = restarted(log_in)
+
+    [cookie] = values_of(headers, "Set-Cookie")
+    assert INTERFACE.read_cookie(cookie) == {"user": "bob"}
+
+
+def test_what_was_only_read_is_said_to_caches_when_the_response_is_started_again() -> (
+    None
+):
+    assert restarted(dict, headers=PLAIN) == [*PLAIN, ("Vary", "Cookie")]
+
+
+def test_an_untouched_session_leaves_a_response_that_is_started_again_alone() -> None:
+    def untouched(session: Any) -> None:
+        """Does not look at it."""
+
+    first = [("Vary", "Accept"), ("Set-Cookie", "a=1"), ("Cache-Control", "no-cache")]
+    assert restarted(untouched, headers=PLAIN, first=first) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("Vary", "Accept", ["Accept, Cookie"]),
+        ("vary", "*", ["*"]),
+        ("Cache-Control", "max-age=60", ["max-age=60, private"]),
+        ("cache-control", "no-store", ["no-store"]),
+        ("Set-Cookie", "theme=dark", ["theme=dark", "__Host-session"]),
+        ("Set-Cookie", "__Host-session=theirs; Path=/", ["__Host-session"]),
+    ],
+    ids=lambda value: str(value),
+)
+def test_what_was_saved_is_merged_into_the_headers_that_a_second_start_brings(
+    name: str, before: str, after: list[str]
+) -> None:
+    headers = restarted(
+        log_out, headers=[(name, before)], first=[("Vary", "Origin"), ("X-First", "1")]
+    )
+
+    values = values_of(headers, name)
+    if name == "Set-Cookie":
+        values = [value.partition("=; ")[0] for value in values]
+    assert values == after
+    assert len(values_of(headers, "Vary")) == 1
+    assert values_of(headers, "X-First") == []  # the app's own go
+
+
+def test_what_an_interface_of_one_s_own_adds_is_said_again_as_well() -> None:
+    class Header(SecureCookieSessionInterface):
+        """Keeps its session in a header, say."""
+
+        def save_session(self, *arguments: Any) -> None:  # pyright: ignore
+            arguments[3].append(("X-Session", "token"))
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response(OK, PLAIN)
+        yield b""
+        for headers in ([], [("X-Session", "token")]):
+            start_response(ERROR, headers, failure())
+        yield b"sorry"
+
+    server = Server(SessionMiddleware(app, Header(KEY))).run()
+    assert [headers for _, headers in server.started[1:]] == 2 * [
+        [("X-Session", "token")]
+    ]
+
+
 @pytest.mark.parametrize("extra", [(), (None,)], ids=["none", "None"])
 def test_a_second_start_without_exc_info_raises(extra: tuple[None, ...]) -> None:
     def app(environ: Any, start_response: Any) -> list[bytes]:
@@ -689,6 +819,38 @@ def test_close_is_called_exactly_once(
     assert body.closed == 1
 
 
+class GreenletExit(BaseException):
+    """As greenlet's: it ends a request that took too long."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GreenletExit])
+@pytest.mark.parametrize("when", ["the first chunk", "the save"])
+def test_close_is_called_also_when_the_worker_is_to_end(
+    error: type[BaseException], when: str
+) -> None:
+    def stop() -> None:
+        raise error
+
+    class Stopped(SecureCookieSessionInterface):
+        """Its store waits, and the worker is told to end."""
+
+        def save_session(self, *_: Any) -> None:  # pyright: ignore
+            stop()
+
+    in_save = when == "the save"
+    body = Body(b"never", start=None if in_save else stop)
+
+    def app(environ: Any, start_response: Any) -> Body:
+        if in_save:
+            start_response(OK, PLAIN)
+        return body
+
+    server = Server(SessionMiddleware(app, Stopped(KEY) if in_save else INTERFACE))
+    with pytest.raises(error):
+        server.run()
+    assert (server.started, body.closed) == ([], 1)
+
+
 @pytest.mark.parametrize("starts", ["before", "inside"])
 def test_close_is_called_when_the_client_goes_away(starts: str) -> None:
     """ "or terminated early due to ... the browser disconnecting" (PEP 3333)."""
@@ -771,6 +933,105 @@ def test_an_app_may_answer_a_save_that_raised_with_an_error_page() -> None:
     assert values_of(server.headers, "Set-Cookie") == []
 
 
+@pytest.mark.parametrize("way", ["write", "a late start"])
+@pytest.mark.parametrize(
+    "change", [log_in, log_out, lambda s: s.pop("essay")], ids=["in", "out", "pop"]
+)
+def test_a_change_after_a_save_that_raised_is_not_lost_in_silence(
+    change: Use, way: str
+) -> None:
+    """A session is saved once; an error page that logs out has to be told so."""
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        session = session_of(environ)
+        session["essay"] = [*range(5000)]
+        if way == "a late start":
+            yield b""
+        try:
+            write = start_response(OK, PLAIN)
+            if way == "write":
+                write(b"never")
+        except SessionTooLarge as error:
+            with pytest.raises(SessionCommitted):
+                change(session)
+            assert len(session["essay"]) == 5000  # it may be read
+            start_response(ERROR, PLAIN, (type(error), error, None))
+        yield b"sorry"
+
+    server = serve(app)
+    assert (server.status, server.body) == (ERROR, b"sorry")
+
+
+class CountingInterface(SecureCookieSessionInterface):
+    """Counts its saves; all fail, or none."""
+
+    def __init__(self, fails: bool) -> None:
+        super().__init__(KEY)
+        self.fails = fails
+        self.saves = 0
+
+    def save_session(self, *arguments: Any) -> None:  # pyright: ignore
+        self.saves += 1
+        if self.fails:
+            fail()
+        super().save_session(*arguments)
+
+
+@pytest.mark.parametrize("way", ["write", "a late start"])
+@pytest.mark.parametrize("fails", [True, False], ids=["save fails", "saves"])
+def test_a_session_is_saved_once_though_the_response_is_started_again(
+    way: str, fails: bool
+) -> None:
+    interface = CountingInterface(fails)
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        if way == "a late start":
+            yield b""
+        try:
+            write = start_response(OK, PLAIN)
+            if way == "write":
+                write(b"")
+            fail()
+        except ZeroDivisionError as error:
+            write = start_response(ERROR, PLAIN, (type(error), error, None))
+            write(b"so")
+        yield b"rry"
+
+    server = Server(SessionMiddleware(app, interface)).run()
+    assert (server.status, server.body) == (ERROR, b"sorry")
+    assert interface.saves == 1
+
+
+@pytest.mark.parametrize("way", ["write", "a late start"])
+def test_a_server_that_refuses_a_start_gets_the_next_one_as_it_is(way: str) -> None:
+    """It may have noted the first: another without exc_info would be an error."""
+    interface = CountingInterface(fails=False)
+    calls: list[tuple[Any, ...]] = []
+
+    def refusing(*arguments: Any) -> Callable[[bytes], object]:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ValueError("a header that this server does not like")
+        return bytes
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        if way == "a late start":
+            yield b""
+        try:
+            write = start_response(OK, [("X-Bad", "\n")])
+            if way == "write":
+                write(b"never")
+        except ValueError as error:
+            info = (type(error), error, None)
+            start_response(ERROR, PLAIN, info)(b"sorry")
+        yield b""
+
+    list(SessionMiddleware(app, interface)(create_environ(), refusing))
+    assert [status for status, *_ in calls] == [OK, ERROR]
+    assert [len(call) for call in calls] == [2, 3]
+    assert interface.saves == 1
+
+
 # -- odd servers and apps -----------------------------------------------------------
 
 
@@ -846,6 +1107,128 @@ def test_two_middlewares_with_two_names_serve_one_app(check: Check) -> None:
     assert values_of(server.headers, "Cache-Control") == ["private"]
 
 
+@pytest.mark.parametrize("inner_key", ["cookiesession.session", "mine.session"])
+@pytest.mark.parametrize("generator", [False, True], ids=["function", "generator"])
+def test_of_two_middlewares_with_one_interface_the_inner_one_steps_back(
+    inner_key: str, generator: bool, check: Check, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A framework's plug-in wraps the app, and so does who deploys it."""
+    interface = CountingInterface(fails=False)
+
+    def respond(environ: Any, start_response: Any) -> Iterator[bytes]:
+        inner, outer = get_session(environ, inner_key), session_of(environ)
+        assert inner is outer
+        inner["user"] = "ada"
+        outer["role"] = "root"
+        start_response(OK, PLAIN)
+        yield b"hello"
+
+    def app(environ: Any, start_response: Any) -> Iterable[bytes]:
+        body = respond(environ, start_response)
+        return body if generator else list(body)
+
+    within = SessionMiddleware(check(app), interface, environ_key=inner_key)
+    server = Server(check(SessionMiddleware(check(within), interface))).run()
+    assert (server.body, server.saved) == (b"hello", {"user": "ada", "role": "root"})
+    assert values_of(server.headers, "Vary") == ["Cookie"]
+    assert interface.saves == 1
+    assert caplog.records == []
+
+
+def test_a_sub_request_that_shares_the_environ_shares_the_session() -> None:
+    """What it changes is saved by the request that it belongs to."""
+    interface = CountingInterface(fails=False)
+
+    def inner(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["inner"] = 1
+        start_response(OK, [("X-Inner", "1")])
+        return [b"part"]
+
+    part = SessionMiddleware(inner, interface)
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session = session_of(environ)
+        session["before"] = 1
+        for shared in (environ, environ.copy()):
+            assert list(part(shared, lambda *_: bytes)) == [b"part"]
+            assert session_of(shared) is session
+        session["after"] = 1
+        start_response(OK, PLAIN)
+        return [b"whole"]
+
+    server = Server(SessionMiddleware(app, interface)).run()
+    assert server.saved == {"before": 1, "inner": 1, "after": 1}
+    assert values_of(server.headers, "X-Inner") == []
+    assert interface.saves == 1
+
+
+def test_a_request_in_the_environ_of_one_that_is_over_opens_its_own_session() -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["user"] = environ["PATH_INFO"]
+        start_response(OK, PLAIN)
+        return []
+
+    server = Server(wrap(app))
+    for path in ("/one", "/two"):
+        server.environ["PATH_INFO"] = path
+        server.started.clear()
+        assert server.run().saved == {"user": path}
+
+
+def test_an_app_that_raises_leaves_an_environ_that_can_be_used_again() -> None:
+    """An error page of the framework's may be served with it."""
+    interface = CountingInterface(fails=False)
+
+    def broken(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["lost"] = 1
+        raise ZeroDivisionError
+
+    def page(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ)["error"] = 1
+        start_response(ERROR.replace("500", "404"), PLAIN)
+        return []
+
+    server = Server(SessionMiddleware(broken, interface))
+    with pytest.raises(ZeroDivisionError):
+        server.run()
+    server.app = SessionMiddleware(page, interface)
+    assert server.run().saved == {"error": 1}
+
+
+@pytest.mark.parametrize("outer_key", ["cookiesession.session", "outer"])
+def test_two_interfaces_with_one_cookie_name_say_so_once(
+    outer_key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another environ_key is not enough: each would overwrite the other's cookie."""
+
+    def untouched(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)
+        return []
+
+    one, two = (SecureCookieSessionInterface(KEY) for _ in range(2))
+    app = SessionMiddleware(
+        SessionMiddleware(untouched, one), two, environ_key=outer_key
+    )
+    for _ in range(3):
+        assert Server(app).run().headers == PLAIN
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("cookiesession", logging.WARNING)
+    assert "the cookie name '__Host-session'" in record.message
+
+
+def test_two_interfaces_with_two_cookie_names_say_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def untouched(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(OK, PLAIN)
+        return []
+
+    other = SecureCookieSessionInterface(KEY, cookie=CookieOptions(name="admin"))
+    app = SessionMiddleware(wrap(untouched), other, environ_key="admin.session")
+    Server(app).run()
+    assert caplog.records == []
+
+
 def test_the_app_gets_the_server_s_own_start_response_with_a_null_session() -> None:
     seen = []
 
@@ -877,6 +1260,20 @@ def test_get_session_without_a_middleware_says_what_is_missing(key: str) -> None
         get_session({}, key)
     assert key in str(caught.value)
     assert caught.value.__context__ is None
+
+
+class Request:
+    """A framework's request, which knows its environ."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+
+
+@pytest.mark.parametrize("given", [Request({}), None, "environ"], ids=repr)
+def test_get_session_of_what_is_no_environ_says_what_to_pass(given: Any) -> None:
+    with pytest.raises(TypeError, match=r"pass request\.environ") as caught:
+        get_session(given)
+    assert type(given).__name__ in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -929,9 +1326,43 @@ def test_a_late_start_whose_save_fails_leaves_room_for_an_error_page() -> None:
     assert [status for status, *_ in started] == ["500 Too Large"]
 
 
-def test_an_empty_body_without_a_start_is_returned_as_the_very_same_object() -> None:
-    body: list[bytes] = []
+class AlreadyHandled:
+    """What eventlet returns for a hijacked socket: servers know it by its identity."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        raise StopIteration
+
+
+def test_an_empty_iterator_without_a_start_is_returned_as_the_very_same_object() -> (
+    None
+):
+    body = AlreadyHandled()
     app = SessionMiddleware(lambda *_: body, SecureCookieSessionInterface(KEY))
     server: Any = None
 
     assert app({}, server) is body
+
+
+class Once:
+    """An iterable that counts how often it is iterated."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = chunks
+        self.iterated = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.iterated += 1
+        return iter(self.chunks)
+
+
+@pytest.mark.parametrize("chunks", [(), (b"",), (b"", b"")], ids=len)
+def test_an_iterable_is_iterated_once_though_its_app_starts_nothing(
+    chunks: tuple[bytes, ...],
+) -> None:
+    body = Once(*chunks)
+
+    assert serve(lambda *_: body).chunks == [*chunks]
+    assert body.iterated == 1

@@ -12,16 +12,28 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from clients import Browser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import KEY, OLD_KEY, Clock, open_session, save_session, values_of
+from support import (
+    FLASK_IN_OURS,
+    KEY,
+    OLD_KEY,
+    Clock,
+    every_format,
+    open_session,
+    save_session,
+    values_of,
+)
 
 from cookiesession import (
     FLASK,
     JSONTag,
+    NullSession,
     SecureCookieSession,
     SecureCookieSessionInterface,
     SessionCommitted,
+    SessionMixin,
     SignedFormat,
     TaggedJSONSerializer,
 )
@@ -254,7 +266,9 @@ def test_an_empty_new_session_is_not_written(change: Change) -> None:
 
 @pytest.mark.parametrize("source", ["ours", "another key", "Flask's format"])
 def test_reading_what_another_codec_wrote_is_no_modification(source: str) -> None:
-    target = SecureCookieSessionInterface(KEY, fallback_keys=[OLD_KEY], accept=[FLASK])
+    target = SecureCookieSessionInterface(
+        KEY, fallback_keys=[OLD_KEY], accept=[FLASK_IN_OURS]
+    )
     maker = {
         "ours": INTERFACE,
         "another key": SecureCookieSessionInterface(OLD_KEY),
@@ -314,15 +328,34 @@ def with_points(tag: PointTag) -> SecureCookieSessionInterface:
     return SecureCookieSessionInterface(KEY, format=SignedFormat(serializer=serializer))
 
 
-@pytest.mark.parametrize(
+SELFISH = pytest.mark.parametrize(
     "make", [lambda: Point(1), lambda: float("nan")], ids=["no ==", "nan"]
 )
-def test_values_that_equal_nothing_are_compared_as_stored(
+
+
+@SELFISH
+def test_values_that_equal_nothing_are_no_change_by_themselves(
     make: Callable[[], object],
 ) -> None:
-    session = open_session(with_points(PointTag()), {"x": make()})
-    session["x"] = make()
+    session = open_session(with_points(PointTag()), {"x": make(), "y": [make()]})
+    session["z"] = 1
+    assert {*session} == {"x", "y", "z"}
+    assert session["x"] != session["y"][0]
+    del session["z"]
     assert not session.modified
+
+
+@SELFISH
+def test_where_one_is_assigned_again_nothing_is_lost(
+    make: Callable[[], object],
+) -> None:
+    """It may be written, for nothing."""
+    interface = with_points(PointTag())
+    session = open_session(interface, {"x": make(), "y": 1})
+    session["x"] = make()
+    for cookie in values_of(save_session(interface, session), "Set-Cookie"):
+        again = interface.read_cookie(cookie)
+        assert [type(value) for value in again.values()] == [type(make()), int]
 
 
 def test_reading_a_scalar_stores_nothing_again() -> None:
@@ -513,7 +546,7 @@ def test_a_value_that_cannot_be_stored_raises_at_its_assignment() -> None:
 def test_what_was_put_into_a_nested_value_raises_at_the_save() -> None:
     session = open_session(INTERFACE, DATA)
     session["c"].append(object())
-    with pytest.raises(TypeError, match=r"^c\[2\]: a object cannot be stored"):
+    with pytest.raises(TypeError, match=r"^c\[2\]: an object cannot be stored"):
         save_session(INTERFACE, session)
 
 
@@ -642,19 +675,6 @@ def test_accessed_set_back_hides_no_change() -> None:
 # -- clear --------------------------------------------------------------------------
 
 
-def test_clear_starts_a_new_session_though_the_same_data_follows(clock: Clock) -> None:
-    interface = SecureCookieSessionInterface(KEY, clock=clock)
-    session = open_session(interface, DATA)
-    made = session.created_at
-    clock.advance(days=1)
-    session.clear()
-    session.update(DATA)
-    [cookie] = values_of(save_session(interface, session), "Set-Cookie")
-    again = SecureCookieSession(interface, cookie)
-    assert again == DATA
-    assert again.created_at == made + 86_400
-
-
 @pytest.mark.parametrize("default", [True, False])
 def test_clear_sets_permanent_back_to_its_default(default: bool) -> None:
     interface = SecureCookieSessionInterface(KEY, permanent=default)
@@ -671,6 +691,123 @@ def test_clear_and_nothing_more_deletes_the_cookie() -> None:
     [cookie] = values_of(save_session(INTERFACE, session), "Set-Cookie")
     assert cookie.startswith("__Host-session=; ")
     assert "Max-Age=0" in cookie
+
+
+# -- regenerate ---------------------------------------------------------------------
+
+
+def times_of(session: Any) -> tuple[int, int]:
+    return session.created_at, session.issued_at
+
+
+def regenerate_and_empty(session: Any) -> None:
+    session.regenerate()
+    for key in [*session]:
+        del session[key]
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@every_format
+def test_regenerate_goes_on_with_the_same_contents_as_a_new_session(
+    format: Any, times: int, clock: Clock
+) -> None:
+    interface = SecureCookieSessionInterface(
+        KEY, format=format, permanent=True, clock=clock
+    )
+    browser = Browser(interface.make_cookie({"user": "ada", "cart": [1, (2,)]}))
+    clock.advance(days=1)
+
+    def log_in(session: Any) -> int:
+        for _ in range(times):
+            session.regenerate()
+        assert session.modified
+        return int(session.created_at)
+
+    assert browser.visit(interface, log_in) == clock.now
+    assert len(browser.set_cookies) == 1
+    assert browser.visit(interface) == {"user": "ada", "cart": [1, (2,)]}
+    assert browser.visit(interface, lambda s: s.permanent) is True
+    clock.advance(minutes=1)
+    browser.visit(interface, lambda s: s.update(n=1))
+    made = int(clock.now)
+    assert browser.visit(interface, times_of) == (made - 60, made)
+
+
+def test_regenerate_takes_the_changes_along() -> None:
+    session = open_session(INTERFACE, DATA)
+    session["a"] = 2
+    session.regenerate()
+    session["c"].append(5)
+    assert written(session) == {**DATA, "a": 2, "c": [1, {"d": [2]}, 5]}
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda s: (s.regenerate(), s.clear()),
+        lambda s: (s.clear(), s.regenerate()),
+        regenerate_and_empty,
+    ],
+    ids=["clear after it", "clear before it", "emptied after it"],
+)
+@pytest.mark.parametrize("status", ["200 OK", "500 Oops"])
+def test_a_logout_wins_over_regenerate(use: Change, status: str) -> None:
+    session = open_session(INTERFACE, DATA)
+    use(session)
+    [cookie] = values_of(save_session(INTERFACE, session, status), "Set-Cookie")
+    assert cookie.startswith("__Host-session=; ")
+
+
+def test_a_new_session_cannot_be_made_newer(clock: Clock) -> None:
+    interface = SecureCookieSessionInterface(KEY, clock=clock)
+    session = open_session(interface)
+    session.regenerate()
+    assert save_session(interface, session) == [("Vary", "Cookie")]
+    session = open_session(interface)
+    session["a"] = 1
+    made = session.created_at
+    clock.advance(seconds=3)
+    session.regenerate()
+    assert session.created_at == made
+
+
+def test_a_response_that_fails_regenerates_nothing() -> None:
+    session = open_session(INTERFACE, DATA)
+    session.regenerate()
+    assert save_session(INTERFACE, session, "500 Oops") == [("Vary", "Cookie")]
+
+
+def test_regenerate_after_the_headers_raises() -> None:
+    session = open_session(INTERFACE, DATA)
+    save_session(INTERFACE, session)
+    with pytest.raises(SessionCommitted):
+        session.regenerate()
+
+
+def test_a_session_of_one_s_own_is_regenerated_by_the_mixin() -> None:
+    class DictSession(dict[str, Any], SessionMixin):
+        cleared = 0
+
+        def clear(self) -> None:
+            self.cleared += 1
+            super().clear()
+
+    session = DictSession(user="ada", cart=[1])
+    session.regenerate()
+    assert session == {"user": "ada", "cart": [1]}
+    assert session.cleared == 1
+
+
+# -- mistakes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["user", "permament", "data", "max_age", "created_at"])
+@pytest.mark.parametrize("null", [False, True], ids=["a session", "a null session"])
+def test_an_attribute_that_is_none_cannot_be_set(name: str, null: bool) -> None:
+    """It would be lost without a word."""
+    session: Any = NullSession() if null else open_session(INTERFACE, DATA)
+    with pytest.raises(AttributeError):
+        setattr(session, name, "x")
 
 
 def test_a_copy_of_a_session_is_a_plain_dict_of_its_own(

@@ -4,18 +4,24 @@ library and ``cryptography`` alone, and read and written by us."""
 from __future__ import annotations
 
 import datetime
-import hmac
 import json
-import zlib
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from forge import (
+    FLASKS_SALT,
+    Signer,
+    bound,
+    encrypted,
+    payload_of,
+    plaintext,
+    unb64u,
+)
 from markupsafe import Markup
+from support import needs_extras
 from values import exact
 
 from cookiesession import FLASK, EncryptedFormat, SignedFormat, TaggedJSONSerializer
@@ -35,65 +41,17 @@ def literal(text: str) -> Any:
     return eval(text, {**names, "inf": float("inf")})
 
 
-def b64u(data: bytes) -> str:
-    return urlsafe_b64encode(data).decode("ascii").rstrip("=")
-
-
-def unb64u(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def stamp(seconds: int) -> str:
-    """Big-endian, no leading zero bytes."""
-    return b64u(seconds.to_bytes(8, "big").lstrip(b"\0"))
-
-
-def signed(payload: str, issued: int, secret: str, salt: bytes, digest: str) -> str:
-    key = hmac.digest(secret.encode(), salt, digest)
-    value = f"{payload}.{stamp(issued)}"
-    return f"{value}.{b64u(hmac.digest(key, value.encode(), digest))}"
-
-
-def encrypted(random: bytes, vector: Vector) -> str:
-    salt, name = vector["salt"].encode(), vector["cookie"].encode()
-    # RFC 5869: HKDF-Extract, "if not provided, [salt] is set to a string of HashLen
-    # zeros", and the first block of HKDF-Expand, which is all that 32 bytes need.
-    extracted = hmac.digest(bytes(32), vector["secret"].encode(), "sha256")
-    info = b"cookiesession/enc/1\0" + salt + b"\0" + name
-    named = hmac.digest(extracted, info + b"\1", "sha256")
-    key = hmac.digest(named, random[:12], "sha256")
-    padded = vector["json"].encode() + b"\x80"
-    padded += bytes(-len(padded) % 64)
-    times = vector["issued"].to_bytes(8, "big") + vector["created"].to_bytes(8, "big")
-    sealed = AESGCM(key).encrypt(random[12:], times + padded, b"\1" + name)
-    return b64u(b"\1" + random + sealed)
-
-
-def payload_of(token: str) -> str:
-    """The JSON in a signed token."""
-    payload = token.rsplit(".", 2)[0]
-    if payload.startswith("."):
-        return zlib.decompress(unb64u(payload[1:])).decode()
-    return unb64u(payload).decode()
-
-
-def signed_salt(vector: Vector) -> bytes:
-    salt: bytes = vector["salt"].encode()
-    return salt + b"\0" + vector["cookie"].encode() if vector["bind_name"] else salt
+def salt_of(vector: Vector) -> bytes:
+    salt: str = vector["salt"]
+    return bound(vector["cookie"], salt) if vector["bind_name"] else salt.encode()
 
 
 @pytest.mark.parametrize("vector", load("signed.v1.json"))
 def test_a_signed_token_is_hmac_of_base64url(vector: Vector) -> None:
     token = vector["token"]
-    again = signed(
-        token.rsplit(".", 2)[0],
-        vector["issued"],
-        vector["secret"],
-        signed_salt(vector),
-        vector["digest"],
-    )
+    signer = Signer(vector["secret"], salt_of(vector), vector["digest"])
 
-    assert again == token
+    assert signer.token(token.rsplit(".", 2)[0], vector["issued"]) == token
     assert payload_of(token) == vector["json"]
 
 
@@ -110,18 +68,28 @@ def test_a_signed_token_is_read_and_written(vector: Vector) -> None:
     assert opened.text == vector["json"]
     assert (opened.issued, opened.created) == (vector["issued"], vector["created"])
     assert opened.permanent == ('"_permanent":true' in vector["json"])
-    # Another build of zlib may compress in another way.
     assert payload_of(written) == vector["json"]
-    assert len(written) == len(token)
-    if not token.startswith("."):
-        assert written == token
+    if not vector.get("read_only"):
+        assert written.startswith(".") == token.startswith(".")
+        # Another build of zlib may compress in another way.
+        assert token.startswith(".") or written == token
 
 
+def encrypted_by_hand(vector: Vector, random: bytes) -> str:
+    text, times = vector["json"].encode(), (vector["issued"], vector["created"])
+    names = vector["secret"], vector["cookie"], vector["salt"]
+    return encrypted(plaintext(text, *times), *names, random)
+
+
+@needs_extras
 @pytest.mark.parametrize("vector", load("encrypted.v1.json"))
 def test_an_encrypted_token_is_aes_gcm_under_a_key_per_message(vector: Vector) -> None:
-    assert encrypted(bytes.fromhex(vector["random"]), vector) == vector["token"]
+    made = encrypted_by_hand(vector, bytes.fromhex(vector["random"]))
+
+    assert made == vector["token"]
 
 
+@needs_extras
 @pytest.mark.parametrize("vector", load("encrypted.v1.json"))
 def test_an_encrypted_token_is_read_and_written(vector: Vector) -> None:
     format = EncryptedFormat(salt=vector["salt"])
@@ -134,7 +102,7 @@ def test_an_encrypted_token_is_read_and_written(vector: Vector) -> None:
     assert opened.text == vector["json"]
     assert (opened.issued, opened.created) == (vector["issued"], vector["created"])
     # Only the random bytes are new.
-    assert written == encrypted(unb64u(written)[1:25], vector)
+    assert written == encrypted_by_hand(vector, unb64u(written)[1:25])
     assert unb64u(written)[1:25] != bytes.fromhex(vector["random"])
 
 
@@ -152,9 +120,9 @@ def test_the_default_format_spells_every_type_like_this(vector: Vector) -> None:
 def test_what_flask_wrote_is_hmac_sha1_of_base64url(vector: Vector) -> None:
     token = vector["token"]
     payload = token.rsplit(".", 2)[0]
-    secret, salt = vector["key"], b"cookie-session"
+    signer = Signer(vector["key"], FLASKS_SALT, "sha1")
 
-    assert signed(payload, vector["time"], secret, salt, "sha1") == token
+    assert signer.token(payload, vector["time"]) == token
     assert payload_of(token) == vector["json"]
 
 
@@ -178,5 +146,6 @@ def test_what_flask_wrote_is_read_and_written(vector: Vector) -> None:
         assert len(written) < len(token)  # what is not true is not stored
     else:
         assert text == vector["json"]
-        assert len(written) == len(token)
+        assert payload_of(written) == vector["json"]
+        assert written.startswith(".") == token.startswith(".")
         assert token.startswith(".") or written == token

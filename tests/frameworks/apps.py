@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import bottle
 import cherrypy
-import django.conf
 import django.core.wsgi
 import django.http
 import django.urls
 import falcon
 import flask
+from frameworks import django_site
 from werkzeug import Response
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -106,7 +106,7 @@ def django_view(
 
 
 urlpatterns = [django.urls.path("<action>", django_view)]
-django.conf.settings.configure(ALLOWED_HOSTS=["localhost"], ROOT_URLCONF=__name__)
+django_site.configure()  # which names the URLs above
 django_app = django.core.wsgi.get_wsgi_application()
 
 

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from support import EXAMPLES, KEY, free_port, serve
@@ -68,34 +67,6 @@ def test_without_a_key_a_change_fails(name: str, tmp_path: Path) -> None:
         assert visitor.visit(path).status == 500
         printed = log.read_text(encoding="utf-8")
     assert "sessions are not available: secret_key is" in printed
-
-
-@pytest.fixture(scope="module")
-def port_of_six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with example("six_frameworks", tmp_path_factory.mktemp("six")) as (visitor, _):
-        yield visitor.port
-
-
-@pytest.fixture
-def six(port_of_six: int) -> Visitor:
-    return Visitor(port_of_six)
-
-
-def test_six_frameworks_share_one_counter(six: Visitor) -> None:
-    assert six.visit("/").body == b"Visit 1, says plain WSGI.\n"
-    for number, framework in enumerate([*FRAMEWORKS, *reversed(FRAMEWORKS)], 2):
-        reply = six.visit(f"/{framework}/")
-        greeting = f"Visit {number}, says {FRAMEWORKS[framework]}.\n"
-        assert (reply.status, reply.body.decode()) == (200, greeting)
-    assert list(six.cookies) == [COOKIE]
-
-
-@pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_one_of_six_forgets_for_all(framework: str, six: Visitor) -> None:
-    six.visit("/")
-    reply = six.visit(f"/{framework}/forget", form="")
-    assert urlsplit(reply.values("Location")[0]).path == f"/{framework}/"
-    assert six.cookies == {}
 
 
 def test_a_plain_app_shares_the_login_of_flask(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""What the bridges have in common: whose the session of a request is, and who saves it.
+
+A bridge makes a framework's own session ours. Where a :class:`~cookiesession.
+SessionMiddleware` with the same interface is around the framework, it hands that one's
+session out and lets it save; elsewhere it opens and saves by itself. Either way the
+framework's response says what the session means for caches, so that a cache inside the
+app cannot hand one user's page to another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError
+from ..headers import Headers, keep_private, vary_on_cookie
+from ..interface import SessionInterface
+from ..middleware import ENVIRON_KEY, mark_of, session_under_way
+from ..sessions import SessionMixin
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+def checked(bridge: str, interface: object) -> SessionInterface:
+    """The interface that a bridge is given.
+
+    :raises ConfigError: If it is none.
+    """
+    if not isinstance(interface, SessionInterface):
+        fault = (
+            "interface must be a SessionInterface, such as"
+            " SecureCookieSessionInterface(secret_key)."
+        )
+        raise ConfigError(bridge, [fault])
+    return interface
+
+
+def open_session(
+    environ: WSGIEnvironment,
+    interface: SessionInterface,
+    environ_key: str = ENVIRON_KEY,
+) -> tuple[SessionMixin, bool]:
+    """The session of a request; from here on it is in the environ as well.
+
+    :returns: The session, and whether it was opened here: then :func:`save_session` has
+        to be called with the response, and :func:`release` where there is none. Else
+        :func:`speak`. A null session is never saved.
+    """
+    session = session_under_way(environ, interface)
+    if session is not None:
+        environ[environ_key] = session
+        return session, False
+    session = interface.open_session(environ)
+    if session is None:
+        session = interface.make_null_session(environ)
+    environ[environ_key] = session
+    if interface.is_null_session(session):
+        return session, False
+    # What is within, a middleware or another bridge, leaves the saving to us.
+    environ[mark_of(interface)] = session
+    return session, True
+
+
+def save_session(
+    environ: WSGIEnvironment,
+    interface: SessionInterface,
+    session: SessionMixin,
+    status: str,
+    headers: Headers,
+) -> None:
+    """Save a session that was opened here, once, on the framework's own response.
+
+    :param status: Such as ``"200 OK"``.
+    :param headers: The response's headers, which are changed in place.
+    """
+    release(environ, interface)
+    interface.save_session(environ, session, status, headers)
+
+
+def release(environ: WSGIEnvironment, interface: SessionInterface) -> None:
+    """Forget that a session opened here is going to be saved.
+
+    An environ may live longer than its request, where a request is tried again, say.
+    """
+    environ.pop(mark_of(interface), None)
+
+
+def speak(headers: Headers, session: SessionMixin) -> None:
+    """Let a response say what a session means for caches that see it before the
+    middleware that saves the session does.
+
+    :param headers: The response's headers, which are changed in place.
+    """
+    if session.accessed:
+        vary_on_cookie(headers)
+    if session.modified:
+        keep_private(headers)
