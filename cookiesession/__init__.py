@@ -1,4 +1,4 @@
-"""One session for any WSGI app, in a signed cookie.
+"""One session for any WSGI app, in a signed cookie or in a store.
 
 Flask's session component, freed from Flask: a middleware wraps the app, a pluggable
 interface opens the session before the request and saves it on the response::
@@ -9,9 +9,11 @@ interface opens the session before the request and saves it on the response::
 
 In the order in which each room needs only those before it: ``errors``, ``keys``,
 ``tags``, ``encoding``, ``timeouts`` (the ground); ``serializer`` (values), ``cookies``
-and ``headers`` (HTTP); ``sessions`` (what the app holds), ``interface`` (the seam);
-``tokens``, ``signed``, ``encryption``, ``keyring`` (formats and keys); ``policy``,
-``securecookie`` (the cookie as the place of a session); ``middleware`` (PEP 3333).
+and ``headers`` (HTTP); ``tracking``, ``sessions`` (what the app holds), ``interface``
+(the seam); ``tokens``, ``signed``, ``encryption``, ``keyring`` (formats and keys);
+``policy``, ``sealing``, ``securecookie`` (the cookie as the place of a session);
+``middleware`` (PEP 3333); ``stores``, ``records``, ``reading``, ``merging``,
+``serverside`` (a store as that place); ``bridges`` (the frameworks' own sessions).
 """
 
 from .cookies import CookieOptions

@@ -30,6 +30,9 @@ Rejection = Literal[
     "malformed",  # authentic, but nothing that can be a session
     "too_large",  # longer than any cookie that browsers keep
     "bad_signature",  # another key, salt, format or cookie name, or an attack
+    "ended",  # in a store: it was ended within the last minute
+    "gone",  # in a store: there is no record of it
+    "unavailable",  # the store failed
 ]
 
 

@@ -74,6 +74,7 @@ class Stored(Tracked):
 
     @property
     def handle(self) -> str:  # type: ignore[override]
+        """What names the session in a list and opens nothing."""
         if self.cleared or self.regenerated:
             return key_of(self.next_id)
         return self.key

@@ -368,7 +368,6 @@ class ServerSideSessionInterface(SessionInterface):
         """Whether the cookie's key, or its life in the browser, asks for a new one."""
         return not tracked.cookie_by_first or (
             tracked.came.permanent
-            and tracked.pure_id is None
             and self._timeouts.is_due(tracked.cookie_issued, True, tracked.touched_at)
         )
 

@@ -1,29 +1,31 @@
 """See what a signed-cookie session is: gunicorn --chdir examples --threads 4 page:app
 
 Then open http://localhost:8000, where browsers keep Secure cookies. This is the first
-file to read: first the handlers, one per button, then what the page shows, then its
-looks. An app of your own needs only what ``count`` does, and this:
+file to read: first the handlers, one per button, then what the page shows; its markup
+and styles are in page.html and page.css. An app of your own needs only what ``count``
+does, and this:
 
     app = SessionMiddleware(app, SecureCookieSessionInterface(os.environ["SECRET_KEY"]))
 
-Here the keys live in the memory of one process, so that a button can rotate them: keep
-to one worker, which is gunicorn's default. Threads are for browsers, which open more
-connections than they use.
+Here the keys and the store live in the memory of one process, so that buttons can
+change them: keep to one worker, which is gunicorn's default. Threads are for browsers,
+which open more connections than they use.
 """
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
+import re
 import secrets
 import time
 import zlib
-from base64 import b64encode, urlsafe_b64decode
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from importlib.util import find_spec
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -37,14 +39,16 @@ from cookiesession import (
     ConfigError,
     CookieOptions,
     EncryptedFormat,
-    SecureCookieSession,
     SecureCookieSessionInterface,
+    ServerSideSessionInterface,
     SessionMiddleware,
+    SessionMixin,
     SessionTooLarge,
     SessionUnavailable,
     SignedFormat,
     get_session,
 )
+from cookiesession.stores import MemoryStore
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -52,6 +56,10 @@ if TYPE_CHECKING:
 COOKIE = CookieOptions()
 IDLE, ABSOLUTE = timedelta(minutes=30), timedelta(hours=8)
 CAN_ENCRYPT = find_spec("cryptography") is not None
+HERE = Path(__file__)
+STYLE = HERE.with_suffix(".css").read_text(encoding="utf-8")
+PAGE, _, REST = HERE.with_suffix(".html").read_text("utf-8").partition("\n<!-- ")
+PARTS = dict(re.findall(r'(?s)<template id="(\w+)">\n(.*?)\n</template>', REST))
 TEAS = (("Assam", "4.20"), ("Sencha", "6.50"), ("Rooibos", "3.80"))
 
 
@@ -62,6 +70,8 @@ class Setup:
         self._lock = Lock()
         self.keys: tuple[tuple[int, str], ...] = ((1, first_key),)  # the newest first
         self.encrypts = False
+        self.uses_store = False
+        self.store = MemoryStore()
 
     def rotate_key(self) -> None:
         with self._lock:
@@ -74,26 +84,39 @@ class Setup:
             self.encrypts = not self.encrypts
             sessions.interface = self.make_interface()
 
-    def make_interface(self, *keys: str) -> SecureCookieSessionInterface:
+    def switch_store(self) -> None:
+        with self._lock:
+            self.uses_store = not self.uses_store
+            sessions.interface = self.make_interface()
+
+    def make_interface(
+        self, *keys: str
+    ) -> SecureCookieSessionInterface | ServerSideSessionInterface:
         """The first key signs; what the others signed is accepted, and signed again."""
         key, *older = keys or [key for _, key in self.keys]
         formats = [SignedFormat(), *([EncryptedFormat()] if CAN_ENCRYPT else [])]
         if self.encrypts:
             formats.reverse()
-        return SecureCookieSessionInterface(
-            key,
-            fallback_keys=older,
-            cookie=COOKIE,
-            format=formats[0],
-            accept=formats[1:],
-            idle_timeout=IDLE,
-            absolute_timeout=ABSOLUTE,
-        )
+        options: dict[str, Any] = {
+            "fallback_keys": older,
+            "cookie": COOKIE,
+            "format": formats[0],
+            "accept": formats,  # with a store: whole sessions, which it takes over
+            "idle_timeout": IDLE,
+            "absolute_timeout": ABSOLUTE,
+        }
+        if self.uses_store:
+            return ServerSideSessionInterface(
+                key, self.store, user_key="user", **options
+            )
+        return SecureCookieSessionInterface(key, **options)
 
     def number_of_key(self, cookie_header: str) -> int | None:
-        """Which of the keys made the cookie."""
+        """Which of the keys made the cookie, and with a store its record: the older."""
+        keys = []
         for number, key in self.keys:
-            if self.make_interface(key).read_cookie(cookie_header):
+            keys.append(key)
+            if self.make_interface(*keys).read_cookie(cookie_header):
                 return number
         return None
 
@@ -101,12 +124,12 @@ class Setup:
 # -- one handler per button ------------------------------------------------------------
 
 
-def count(request: Request, session: SecureCookieSession) -> Response:
+def count(request: Request, session: SessionMixin) -> Response:
     session["count"] = session.get("count", 0) + 1
     return done("count")
 
 
-def cart(request: Request, session: SecureCookieSession) -> Response:
+def cart(request: Request, session: SessionMixin) -> Response:
     carts = session.setdefault("carts", [{"shop": "Teahouse", "items": []}])
     items = carts[0]["items"]
     tea, price = TEAS[len(items) % len(TEAS)]
@@ -115,18 +138,18 @@ def cart(request: Request, session: SecureCookieSession) -> Response:
     return done("cart")
 
 
-def login(request: Request, session: SecureCookieSession) -> Response:
+def login(request: Request, session: SessionMixin) -> Response:
     session.clear()
     session["user"] = request.form.get("name", "").strip()[:40] or "Ada"
     return done("login")
 
 
-def logout(request: Request, session: SecureCookieSession) -> Response:
+def logout(request: Request, session: SessionMixin) -> Response:
     session.clear()
     return done("logout")
 
 
-def tamper(request: Request, session: SecureCookieSession) -> Response:
+def tamper(request: Request, session: SessionMixin) -> Response:
     token = request.cookies.get(COOKIE.name, "")
     i = len(token) // 4
     other = "A" if token[i : i + 1] != "A" else "B"
@@ -136,18 +159,32 @@ def tamper(request: Request, session: SecureCookieSession) -> Response:
     return response
 
 
-def rotate(request: Request, session: SecureCookieSession) -> Response:
+def rotate(request: Request, session: SessionMixin) -> Response:
     setup.rotate_key()
     return redirect("/touch?done=rotate", 303)
 
 
-def encryption(request: Request, session: SecureCookieSession) -> Response:
+def encryption(request: Request, session: SessionMixin) -> Response:
     if CAN_ENCRYPT:
         setup.switch_encryption()
     return redirect("/touch?done=encryption", 303)
 
 
-def touch(request: Request, session: SecureCookieSession) -> Response:
+def store(request: Request, session: SessionMixin) -> Response:
+    if setup.uses_store:
+        session.clear()  # the id in the cookie will lead nowhere
+    setup.switch_store()
+    return redirect("/touch?done=store", 303)
+
+
+def end(request: Request, session: SessionMixin) -> Response:
+    interface = sessions.interface
+    if isinstance(interface, ServerSideSessionInterface) and session.handle:
+        interface.end_session(session.get("user", ""), session.handle)
+    return done("end")
+
+
+def touch(request: Request, session: SessionMixin) -> Response:
     """Reading is enough to get an older key's or another format's cookie anew."""
     len(session)
     return done(request.args.get("done", ""))
@@ -158,17 +195,19 @@ def done(action: str) -> Response:
     return redirect(f"/?done={action}" if action in ACTIONS else "/", 303)
 
 
-ACTIONS: dict[str, Callable[[Request, SecureCookieSession], Response]] = {
+ACTIONS: dict[str, Callable[[Request, SessionMixin], Response]] = {
     each.__name__: each
-    for each in (count, cart, login, logout, rotate, tamper, encryption)
+    for each in (count, cart, login, logout, rotate, encryption, store, tamper, end)
 }
 
 
 @Request.application
 def view(request: Request) -> Response:
     session = get_session(request.environ)
-    assert isinstance(session, SecureCookieSession)
     name = request.path[1:]
+    if name == "page.css":
+        headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        return Response(STYLE, mimetype="text/css", headers=headers)
     if name in ("", "touch"):
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(["GET", "HEAD"])
@@ -208,25 +247,64 @@ def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[byt
 
 # -- what the page shows ---------------------------------------------------------------
 
-WELCOME = "Nothing is stored on the server. Press a button and watch the cookie."
+TITLE = "A session in a signed cookie"
+IN_COOKIE = (
+    "The server remembers nothing of you. What the app knows is in one cookie, which"
+    " your browser keeps and nobody can change unnoticed."
+)
+IN_STORE = (
+    "The server keeps the session in a store. The cookie holds no more than the"
+    " session's id, signed, so the server can end the session whenever it wants to."
+)
+WELCOME = "Press a button and watch the cookie."
 NOTES = {
     "count": "The session is a dict. This assignment changed it, so the response set"
     " the cookie anew.",
     "cart": "The list grew three levels deep, and nothing was assigned to the session."
     " It was noticed all the same; Decimal and datetime come back as what they were.",
-    "login": "clear() begins a new session, with a new creation time. Without it,"
-    " someone who had planted their cookie in this browser before the login would know"
-    " a session that is now yours: session fixation.",
-    "logout": "clear() emptied the session, so the response deleted the cookie.",
+    "login": "clear() begins a new session, with a new creation time. Without it, what"
+    " someone had planted in this browser before the login, with a cookie of theirs,"
+    " would be part of your session, and its old creation time would count: session"
+    " fixation. They would not learn your session itself: the login makes another"
+    " cookie.",
+    "logout": "clear() emptied the session, so the response deleted the cookie. A copy"
+    " of it would still be good until its time is over; only a store can end it.",
     "rotate": "A new key signs, and the older ones are still accepted. So your cookie"
     " was good, and came back re-issued under the new key. Nobody was logged out.",
-    "tamper": "One character of the cookie was changed. Its signature no longer fits,"
-    " so the app sees an empty session. The next change starts a new one.",
     "encryption": "The format was switched, and the other one is still accepted. So"
     " your cookie was good, and came back re-issued in the new format.",
+    "store": "Sessions are in the cookie again. An id is no session, so there is"
+    " nothing to take back: clear() ended the one in the store, and the next change"
+    " starts a new one.",
+    "tamper": "One character of the cookie was changed. Its signature no longer fits,"
+    " so the app sees an empty session. The next change starts a new one.",
+    "end": "Nothing was ended: no store keeps this session, and a cookie is good until"
+    " its time is over.",
     "too_large": "That no longer fits. SessionTooLarge was raised and nothing was sent:"
     " your cookie is as it was before. A browser would have dropped the larger one.",
 }
+STORE_NOTES = {
+    "count": "The session is a dict. This assignment changed it, so its record was"
+    " written anew. The cookie stays as it is: the id is the same.",
+    "login": "clear() begins a new session, under a new id, and ends the one before."
+    " With a store a login gets a new id by itself, so that an id that someone planted"
+    " in this browser leads nowhere; clear() is still there to keep what they put into"
+    " that session, and its old creation time, out of yours.",
+    "logout": "clear() ended the session: its record is gone, so a copy of the cookie"
+    " opens nothing, and the response deleted yours.",
+    "rotate": "A new key signs, and the older ones are still accepted. So your cookie"
+    " and its record were good, and both were written again under the new key.",
+    "encryption": "The format of the records was switched, and the other one is still"
+    " accepted. The cookie stays a signed id: there is nothing in it to hide.",
+    "store": "Sessions are in a store now. The one that your cookie held whole was"
+    " taken over, so nobody was logged out, and the cookie holds a signed id.",
+    "end": "The session was ended in the store, as by its user on another device. The"
+    " cookie is as it was, its signature is good, and it opens nothing.",
+}
+TOO_LATE = (
+    "This change was dropped: the session has just been ended, and for a minute no"
+    " request that is still under way can revive it. Log in to begin a new one."
+)
 NOT_KEPT = (
     "Your browser did not keep the cookie. It is Secure, so it needs https, or"
     " http://localhost in Chromium or Firefox."
@@ -238,95 +316,149 @@ REJECTIONS = {
     "absolute_expired": "the session was begun too long ago, however much it was used.",
     "not_yet_valid": "it was made in the future. The clock of a machine is wrong.",
     "malformed": "it is not what cookiesession writes.",
+    "ended": "it was ended in the store, a moment ago. Nothing can revive it.",
+    "gone": "the store has no session under this id: it was ended, or it has expired.",
     "too_large": "it is longer than any cookie that browsers keep.",
 }
 
 
-def show(request: Request, session: SecureCookieSession) -> Response:
+def show(request: Request, session: SessionMixin) -> Response:
     token = request.cookies.get(COOKIE.name, "")
     action = request.args.get("done", "")
     size = len(COOKIE.name) + len(token) if token else 0
     key = setup.number_of_key(request.headers.get("Cookie", "")) if token else None
-    html = PAGE.format(
-        style=STYLE,
-        buttons=draw_buttons(action, token),
-        note=draw_note(action, token),
+    html = Markup(PAGE).format(
+        title="A session in a store" if setup.uses_store else TITLE,
+        lead=IN_STORE if setup.uses_store else IN_COOKIE,
+        **draw_buttons(action, token, session),
+        hint="" if CAN_ENCRYPT else part("no_encryption"),
+        note=draw_note(action, token, session),
         verdict=draw_verdict(session, token, key),
         token=draw_token(token),
+        record=draw_store(session) if setup.uses_store else "",
         size=size,
         percent=round(100 * size / COOKIE.max_size),
         limit=COOKIE.max_size,
-        contents=draw_value(session.copy()) if session else EMPTY,
-        times=NO_TIMES if session.new else draw_times(session),
+        contents=draw_value(dict(session)) if session else part("empty"),
+        times=part("no_times") if session.new else draw_times(session),
         keys=draw_keys(),
-        format="encrypted and authenticated" if setup.encrypts else "signed",
+        format=describe_format(),
     )
     return Response(html, mimetype="text/html", headers=PAGE_HEADERS)
 
 
-def draw_buttons(action: str, token: str) -> Markup:
-    def button(name: str, label: str, field: str = "", enabled: bool = True) -> Markup:
+PAGE_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:;"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def part(name: str, /, *values: Any, **named: Any) -> Markup:
+    """A part of the page, by its id in page.html."""
+    return Markup(PARTS[name]).format(*values, **named)
+
+
+def draw_buttons(action: str, token: str, session: SessionMixin) -> dict[str, Markup]:
+    labels = {
+        "count": "Count",
+        "cart": "Put tea in the cart",
+        "login": "Log in",
+        "logout": "Log out",
+        "rotate": "Rotate the key",
+        "encryption": f"Switch encryption {'off' if setup.encrypts else 'on'}",
+        "store": f"Keep it in {'the cookie' if setup.uses_store else 'a store'}",
+        "tamper": "Tamper with it",
+        "end": "End it from elsewhere",
+    }
+    enabled = {
+        "logout": bool(token),
+        "encryption": CAN_ENCRYPT,
+        "tamper": bool(token),
+        "end": setup.uses_store and "user" in session,
+    }
+
+    def button(name: str, label: str) -> Markup:
         # The button that was pressed has the focus again: Enter, Enter, Enter counts.
-        state = " autofocus" * (name == action) if enabled else " disabled"
-        return BUTTON.format(name=name, label=label, field=field, state=state)
+        is_on = enabled.get(name, True)
+        state = " autofocus" * (name == action) if is_on else " disabled"
+        field = part("name_field") if name == "login" else ""
+        return part("button", name=name, label=label, field=field, state=state)
 
-    return BUTTONS.format(
-        count=button("count", "Count"),
-        cart=button("cart", "Put tea in the cart"),
-        login=button("login", "Log in", NAME_FIELD),
-        logout=button("logout", "Log out", enabled=bool(token)),
-        rotate=button("rotate", "Rotate the key"),
-        encryption=button(
-            "encryption",
-            f"Switch encryption {'off' if setup.encrypts else 'on'}",
-            enabled=CAN_ENCRYPT,
-        ),
-        tamper=button("tamper", "Tamper with it", enabled=bool(token)),
-        hint="" if CAN_ENCRYPT else NO_ENCRYPTION,
-    )
+    return {name: button(name, label) for name, label in labels.items()}
 
 
-def draw_note(action: str, token: str) -> Markup:
+def draw_note(action: str, token: str, session: SessionMixin) -> Markup:
     if action in ("count", "cart", "login") and not token:
-        return Markup("<p>{}</p>").format(NOT_KEPT)
-    note = Markup("<p>{}</p>").format(NOTES.get(action, WELCOME))
+        return part("note", NOT_KEPT)
+    if action in ("count", "cart") and session.rejection == "ended":
+        return part("note", TOO_LATE)
+    notes = NOTES | STORE_NOTES if setup.uses_store else NOTES
+    note = part("note", notes.get(action, WELCOME))
     if action not in ACTIONS:
         return note
-    return note + CODE.format(inspect.getsource(ACTIONS[action]))
+    return note + part("code", inspect.getsource(ACTIONS[action]))
 
 
-def draw_verdict(session: SecureCookieSession, token: str, key: int | None) -> Markup:
+def draw_verdict(session: SessionMixin, token: str, key: int | None) -> Markup:
     newest = setup.keys[0][0]
+    kind, word, why = "good", "Accepted", f"Key {key} made it."
     if not token:
-        return VERDICT.format("none", "No cookie came", "The app has stored nothing.")
-    if session.rejection:
-        why = REFUSAL.format(session.rejection, REJECTIONS[session.rejection])
-        return VERDICT.format("bad", "Refused", why)
-    if key == newest:
-        return VERDICT.format("good", "Accepted", f"Key {key} made it.")
-    again = f"Key {key} made it; this response brings it again under key {newest}."
-    return VERDICT.format("good", "Accepted", again)
+        kind, word, why = "none", "No cookie came", "The app has stored nothing."
+    elif session.rejection:
+        kind, word = "bad", "Refused"
+        why = part("refusal", session.rejection, REJECTIONS[session.rejection])
+    elif key != newest:
+        why = f"Key {key} made it; this response brings it again under key {newest}."
+    return part("verdict", kind=kind, word=word, why=why)
 
 
 def draw_token(token: str) -> Markup:
     parts = token.rsplit(".", 2)
-    if len(parts) == 3:
-        payload, stamp, signature = parts
+    if len(parts) != 3:
+        return part("opaque", token) if token else Markup("")
+    payload, stamp, signature = parts
+    if is_id(payload):
+        what, meaning = "Id", part("id")
+    else:
         json = decode_payload(payload)
-        return SIGNED_TOKEN.format(
-            payload=payload,
-            stamp=stamp,
-            signature=signature,
-            how="compressed JSON" if payload.startswith(".") else "JSON",
-            json=json,
-            hint=CREATED if '"_cs":' in json else "",
-            time=decode_time(stamp),
-        )
-    return OPAQUE_TOKEN.format(token) if token else Markup("")
+        how = "compressed JSON" if payload.startswith(".") else "JSON"
+        hint = part("created") if '"_cs":' in json else ""
+        what, meaning = "Payload", part("payload", how=how, json=json, hint=hint)
+    return part(
+        "signed",
+        payload=payload,
+        stamp=stamp,
+        signature=signature,
+        what=what,
+        meaning=meaning,
+        time=decode_time(stamp),
+    )
+
+
+def draw_store(session: SessionMixin) -> Markup:
+    record = setup.store.load(session.handle or "")
+    if record is not None and record.data:
+        token = draw_token(record.data.decode())
+        return part("store", part("record", key=session.handle, token=token))
+    if session:
+        return part("store", part("note", "Nothing yet: this response puts it there."))
+    return part("store", part("note", "Nothing under an id of yours."))
 
 
 def decode(part: str) -> bytes:
     return urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def is_id(payload: str) -> bool:
+    """Whether it is 32 random bytes instead of a JSON object."""
+    try:
+        raw = decode(payload)
+    except ValueError:
+        return False
+    return len(raw) == 32 and (raw[:1], raw[-1:]) != (b"{", b"}")
 
 
 def decode_payload(payload: str) -> str:
@@ -349,24 +481,23 @@ def decode_time(stamp: str) -> Markup | str:
 
 def draw_time(seconds: int) -> Markup:
     moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return Markup('<time datetime="{}">{:%d %b %Y, %H:%M:%S} UTC</time>').format(
-        moment.isoformat(), moment
-    )
+    return part("time", moment.isoformat(), moment)
 
 
-def draw_times(session: SecureCookieSession) -> Markup:
+def draw_times(session: SessionMixin) -> Markup:
     idle_end = session.issued_at + int(IDLE.total_seconds())
+    written = "Record written" if setup.uses_store else "Cookie issued"
     end = session.created_at + int(ABSOLUTE.total_seconds())
     rows = Markup("").join(
-        TIME_ROW.format(label, draw_time(moment), describe(moment - int(time.time())))
+        part("time_row", label, draw_time(moment), describe(moment - int(time.time())))
         for label, moment in (
             ("Session created", session.created_at),
-            ("Cookie issued", session.issued_at),
+            (written, session.issued_at),
             ("Ends if not used", idle_end),
             ("Ends in any case", end),
         )
     )
-    return Markup('<dl class="pairs">{}</dl>').format(rows)
+    return part("times", rows)
 
 
 def describe(seconds: int) -> str:
@@ -383,198 +514,20 @@ def draw_value(value: Any) -> Markup:
     """A value with its type, as nested lists."""
     if not isinstance(value, (dict, list)):
         text = repr(value) if isinstance(value, str) else str(value)
-        return VALUE.format(text, type(value).__name__)
+        return part("value", text, type(value).__name__)
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    rows = (Markup("<li><b>{}</b> {}</li>").format(k, draw_value(v)) for k, v in pairs)
-    return BOX.format(type(value).__name__, Markup("").join(rows))
+    rows = (part("pair", key, draw_value(each)) for key, each in pairs)
+    return part("box", type(value).__name__, Markup("").join(rows))
 
 
 def draw_keys() -> Markup:
     (newest, _), *older = setup.keys
     rows = [(newest, "signs"), *((number, "is still accepted") for number, _ in older)]
-    return Markup("").join(Markup("<li>Key {} {}</li>").format(*row) for row in rows)
+    return Markup("").join(part("key", *row) for row in rows)
 
 
-# -- what it looks like ----------------------------------------------------------------
-
-BUTTON = Markup(
-    '<form method="post" action="/{name}">{field}'
-    '<button name="press" value="{name}"{state}>{label}</button></form>'
-)
-NAME_FIELD = Markup(
-    '<label for="name">Name</label>'
-    '<input id="name" name="name" maxlength="40" autocomplete="off" placeholder="Ada">'
-)
-BUTTONS = Markup("""
-<div role="group" aria-labelledby="use"><h2 id="use">Use the session</h2>
-<div>{count}{cart}</div></div>
-<div role="group" aria-labelledby="log"><h2 id="log">Log in and out</h2>
-<div>{login}{logout}</div></div>
-<div role="group" aria-labelledby="run"><h2 id="run">Run the server</h2>
-<div>{rotate}{encryption}</div></div>
-<div role="group" aria-labelledby="hit"><h2 id="hit">Attack the cookie</h2>
-<div>{tamper}</div></div>
-{hint}
-""")
-NO_ENCRYPTION = Markup(
-    "<p>Encryption needs <code>pip install 'cookiesession[encryption]'</code></p>"
-)
-CODE = Markup("<pre><code>{}</code></pre>")
-CREATED = Markup("<small>(_cs is when the session was created)</small>")
-REFUSAL = Markup("<code>{}</code>: {}")
-VERDICT = Markup('<p class="verdict {}"><strong>{}</strong> {}</p>')
-EMPTY = Markup("<p>An empty session.</p>")
-NO_TIMES = Markup("<p>A session begins when something is put into it.</p>")
-TIME_ROW = Markup("<dt>{}</dt><dd>{} <small>{}</small></dd>")
-VALUE = Markup("<code>{}</code> <small>{}</small>")
-BOX = Markup("<small>{}</small><ul>{}</ul>")
-SIGNED_TOKEN = Markup("""
-<p class="token"><code><span class="payload">{payload}</span>.<span
-class="stamp">{stamp}</span>.<span class="signature">{signature}</span></code></p>
-<dl class="pairs">
-<dt><span class="payload">Payload</span></dt>
-<dd>{how} in base64url, which anyone can read: <code>{json}</code> {hint}</dd>
-<dt><span class="stamp">Timestamp</span></dt>
-<dd>when the cookie was issued: {time}</dd>
-<dt><span class="signature">Signature</span></dt>
-<dd>HMAC-SHA256 over the other two, which nobody can make without the key</dd>
-</dl>
-""")
-OPAQUE_TOKEN = Markup("""
-<p class="token"><code class="opaque">{}</code></p>
-<dl class="pairs">
-<dt><span class="opaque">One block</span></dt>
-<dd>of AES-256-GCM: contents and times are inside, and only the server can read or
-change them. Padding hides how long they are.</dd>
-</dl>
-""")
-
-STYLE = Markup("""
-:root { color-scheme: light dark; --ground: #f5f5f2; --card: #fff; --ink: #1d1f23;
-  --soft: #5a5e66; --line: #dcdcd6; --accent: #24489b; --on-accent: #fff;
-  --payload: #1d4bb8; --stamp: #87450a; --signature: #14633a; --opaque: #6434a3;
-  --bad: #a01d17 }
-@media (prefers-color-scheme: dark) { :root { --ground: #14161a; --card: #1c1f24;
-  --ink: #e8e9eb; --soft: #a7abb3; --line: #343840; --accent: #a4bcff;
-  --on-accent: #14171d; --payload: #9cb9ff; --stamp: #f0b873; --signature: #85d9a6;
-  --opaque: #cfaef8; --bad: #ffa39b } }
-* { box-sizing: border-box }
-body { margin: 0 auto; padding: 2.25rem clamp(1rem, 4vw, 3rem); max-width: 76rem;
-  background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif }
-h1, h2, p, dl, dd, ul, pre { margin: 0 }
-h1 { font-size: clamp(1.6rem, 4vw, 2.1rem); line-height: 1.2; margin-bottom: .5rem }
-h2 { font-size: 1rem }
-p, li { max-width: 68ch }
-small, footer, .lead, nav h2 { color: var(--soft) }
-code { font: .875rem/1.5 ui-monospace, Menlo, Consolas, monospace;
-  overflow-wrap: anywhere }
-pre, .token { max-width: none; padding: .7rem 1rem; border-radius: .4rem;
-  background: var(--ground); white-space: pre-wrap }
-.token { word-break: break-all }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
-.skip { position: absolute; left: -99rem; color: var(--accent) }
-.skip:focus { left: 1rem; top: .5rem }
-nav { display: flex; flex-wrap: wrap; gap: 1rem 1.25rem; margin: 1.75rem 0 }
-nav div div { display: flex; flex-wrap: wrap; gap: .5rem; margin-top: .3rem }
-nav h2 { font-size: .875rem; font-weight: 400 }
-form { display: flex; gap: .5rem; align-items: center }
-button, input { font: inherit; font-size: .9375rem; padding: .4rem .8rem;
-  border-radius: .4rem; border: 1px solid var(--accent); background: var(--card) }
-button { cursor: pointer; color: var(--accent) }
-button:hover:enabled { background: var(--accent); color: var(--on-accent) }
-button:disabled { cursor: not-allowed; border-color: var(--line); color: var(--soft) }
-input { width: 7rem; border-color: var(--soft); color: var(--ink) }
-::placeholder { color: var(--soft); opacity: 1 }
-main, main > div { display: grid; gap: 1rem; align-content: start }
-section { display: grid; gap: .75rem; align-content: start; padding: 1.1rem 1.25rem;
-  border: 1px solid var(--line); border-radius: .6rem; background: var(--card) }
-@media (min-width: 56rem) {
-  main { grid-template-columns: 1fr 1fr }
-  .wide { grid-column: 1 / -1 }
-  .note:has(pre) { grid-template-columns: 1fr 2fr; column-gap: 2rem }
-  .note h2 { grid-column: 1 / -1 }
-}
-.pairs { display: grid; gap: .4rem 1rem }
-dt { font-weight: 600 }
-dd time + small { white-space: nowrap }
-@media (min-width: 32rem) { .pairs { grid-template-columns: max-content 1fr } }
-.token span, .token .opaque, dt span, strong { padding: .1rem .2rem;
-  border-radius: .25rem; box-decoration-break: clone; color: var(--hue);
-  background: color-mix(in srgb, var(--hue) 12%, transparent) }
-dt span, strong { padding: .1rem .5rem }
-.payload { --hue: var(--payload) }
-.stamp { --hue: var(--stamp) }
-.signature, .good { --hue: var(--signature) }
-.opaque { --hue: var(--opaque) }
-.bad { --hue: var(--bad) }
-.none { --hue: var(--soft) }
-ul { padding-left: 1.1rem }
-meter { width: 100%; height: 1.5rem }
-footer { margin-top: 1.5rem }
-""")
-PAGE = Markup("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>A session in a signed cookie</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body>
-<a class="skip" href="#cookie">Skip to the cookie</a>
-<header>
-<h1>A session in a signed cookie</h1>
-<p class="lead">The server remembers nothing of you. What the app knows is in one
-cookie, which your browser keeps and nobody can change unnoticed.</p>
-</header>
-<nav aria-label="Change the session">{buttons}</nav>
-<main>
-<section class="wide note" aria-labelledby="note-title">
-<h2 id="note-title">What happened</h2>
-{note}
-</section>
-<section class="wide" id="cookie" tabindex="-1" aria-labelledby="cookie-title">
-<h2 id="cookie-title">The cookie that your browser sent</h2>
-{verdict}
-{token}
-</section>
-<div>
-<section aria-labelledby="contents-title">
-<h2 id="contents-title">What the app sees</h2>
-<div id="contents">{contents}</div>
-</section>
-<section id="server" aria-labelledby="server-title">
-<h2 id="server-title">The server</h2>
-<ul>{keys}</ul>
-<p>New cookies are {format}.</p>
-</section>
-</div>
-<div>
-<section aria-labelledby="size-title">
-<h2 id="size-title"><label for="size">Size</label></h2>
-<meter id="size" min="0" max="{limit}" low="2800" high="3600" optimum="0"
-value="{size}">{size} bytes</meter>
-<p><b>{size} of {limit} bytes</b> ({percent} %), name and value together. Browsers
-drop a larger cookie without a word; cookiesession raises SessionTooLarge.</p>
-</section>
-<section id="times" aria-labelledby="times-title">
-<h2 id="times-title">Time</h2>
-{times}
-</section>
-</div>
-</main>
-<footer>
-<p>This page is one file, examples/page.py, and uses no JavaScript.</p>
-</footer>
-</body>
-</html>
-""")
-STYLE_HASH = b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-PAGE_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_HASH}';"
-    " img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+def describe_format() -> str:
+    kind = "encrypted and authenticated" if setup.encrypts else "signed"
+    if setup.uses_store:
+        return f"New records are {kind}, and cookies hold a signed id."
+    return f"New cookies are {kind}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -241,3 +242,26 @@ def test_our_creation_time_goes_through_flask_unharmed() -> None:
     assert again is not None
     assert again.data == {"a": 1, "b": 2, "c": 3}
     assert again.created == 1_700_000_000
+
+
+@pytest.mark.parametrize("lifetime", [60, timedelta(minutes=1)], ids=["int", "delta"])
+def test_the_interface_of_an_app_s_own_configuration_shares_its_cookie(
+    lifetime: int | timedelta,
+) -> None:
+    app = make_flask(KEY)
+    app.config.update(SESSION_COOKIE_NAME="shared", PERMANENT_SESSION_LIFETIME=lifetime)
+    browser = browser_of(
+        app, SecureCookieSessionInterface.from_flask_config(app.config)
+    )
+
+    browser.get("/login")
+    shown = browser.get("/show").text
+    assert browser.get("/plain/show").text == shown
+    browser.get("/plain/logout")
+    response = browser.get("/plain/login")
+
+    assert browser.get("/show").text == browser.get("/plain/show").text != "[[], False]"
+    left = parsedate_to_datetime(
+        response.headers["Set-Cookie"].split("Expires=")[1][:29]
+    )
+    assert 0 < (left - datetime.now(timezone.utc)).total_seconds() <= 60

@@ -150,6 +150,15 @@ def test_an_interface_that_opens_what_is_no_session_is_told_so(session: Any) -> 
     assert "ada" not in str(e.value)
 
 
+def test_a_save_that_fails_raises_its_own_error() -> None:
+    class Broken(RecordingInterface):
+        def save_session(self, *_: Any) -> None:
+            raise ConnectionError("the store is down")
+
+    with pytest.raises(ConnectionError):
+        Client(SessionMiddleware(unused, Broken(DictSession()))).get("/")
+
+
 @pytest.mark.parametrize("missing", ["open_session", "save_session"])
 def test_an_interface_without_one_of_its_two_methods_cannot_be_made(
     missing: str,

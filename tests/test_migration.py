@@ -237,13 +237,16 @@ def test_nothing_goes_on_in_a_format_that_hides_less() -> None:
     assert browser.visit(made(format=ENCRYPTED)) == {"x": "secret"}
 
 
-def test_what_goes_on_in_a_cookie_of_another_name_goes_on_in_that_cookie() -> None:
+def test_what_goes_on_in_a_cookie_of_another_name_goes_on_in_that_cookie(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     old = made(cookie=CookieOptions(name="__Host-old"))
     new = made(format=FLASK, accept=[SignedFormat(cookie_name="__Host-old")])
     browser = Browser(old.make_cookie({"ids": {1}}))
 
     browser.visit(new, lambda session: session.update(n=1))
     assert list(browser.cookies) == ["__Host-old"]
+    assert len(caplog.records) == 1  # and none of two programs that set one cookie
     assert browser.visit(new) == {"ids": {1}, "n": 1}
     browser.visit(new, lambda session: session.pop("ids"))
     assert list(browser.cookies) == ["__Host-session"]

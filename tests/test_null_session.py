@@ -7,10 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from support import KEY
 from werkzeug.test import Client
 
 from cookiesession import (
     NullSession,
+    SecureCookieSession,
     SecureCookieSessionInterface,
     SessionMiddleware,
     SessionUnavailable,
@@ -105,6 +107,14 @@ def test_it_has_every_attribute_of_a_session() -> None:
     assert session.handle is None
     assert (session.created_at, session.issued_at) == (0, 0)
     assert repr(session) == "<NullSession 0 keys>"
+
+
+def test_a_session_made_by_hand_without_a_key_refuses_changes_too() -> None:
+    cookie = SecureCookieSessionInterface(KEY).make_cookie({"a": 1})
+    session = SecureCookieSession(SecureCookieSessionInterface(None), cookie)
+    assert dict(session) == {}
+    with pytest.raises(SessionUnavailable, match=REMEDY):
+        session["a"] = 1
 
 
 @pytest.mark.parametrize("method", ["make_cookie", "read_cookie"])

@@ -6,10 +6,11 @@ import re
 import secrets
 import sys
 import time
-from base64 import b64encode
+from base64 import urlsafe_b64decode
 from datetime import timedelta
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,10 +21,14 @@ from support import EXAMPLES, KEY, OLD_KEY, Clock, needs_extras
 from webtest import TestApp
 
 from cookiesession import CookieOptions, SecureCookieSessionInterface
+from cookiesession.stores import MemoryStore
 
 NAME = CookieOptions().name
 HOSTILE = "<script>alert('x')</script>\"&amp;"
-ACTIONS = ("count", "cart", "login", "logout", "rotate", "tamper", "encryption")
+ACTIONS = (
+    *("count", "cart", "login", "logout"),
+    *("rotate", "encryption", "store", "tamper", "end"),
+)
 
 
 def load_page() -> ModuleType:
@@ -204,6 +209,123 @@ def test_without_cryptography_encryption_is_off_and_says_how_to_get_it(
     assert contents(press(client, "count")) == "dict count 1 int"
 
 
+# -- with a store ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(page: ModuleType, client: Any) -> Any:
+    """A client who has logged in as Grace, and whose session was taken over."""
+    press(client, "login", name="Grace")
+    press(client, "store")
+    return client
+
+
+def test_a_session_moves_from_the_cookie_into_the_store(
+    page: ModuleType, client: Any
+) -> None:
+    press(client, "count")
+    response = press(client, "store")
+    assert contents(response) == "dict count 1 int"
+    assert verdict(response) == "Accepted Key 1 made it."
+    assert "256 random bits" in text(response, "#cookie")
+    assert '{"count":1' in text(response, "#store")
+    handle = text(response, "#handle")
+    id = client.cookies[NAME].partition(".")[0]
+    assert handle == sha256(urlsafe_b64decode(f"{id}=")).hexdigest()
+    assert page.setup.store.load(handle) is not None
+
+
+def test_the_response_that_takes_a_session_over_says_so(
+    page: ModuleType, client: Any
+) -> None:
+    press(client, "count")
+    page.setup.switch_store()
+    assert "this response puts it there" in text(client.get("/"), "#store")
+    assert '{"count":1' in text(client.get("/"), "#store")
+
+
+def test_a_change_is_in_the_record_and_the_cookie_stays(stored: Any) -> None:
+    before = stored.cookies[NAME]
+    response = press(stored, "count")
+    assert stored.cookies[NAME] == before
+    assert contents(response) == "dict user 'Grace' str count 1 int"
+    assert "The cookie stays as it is" in text(response, ".note")
+
+
+def test_a_login_gets_another_id(stored: Any) -> None:
+    before = stored.cookies[NAME]
+    response = press(stored, "login", name="Ada")
+    assert stored.cookies[NAME] != before
+    assert contents(response) == "dict user 'Ada' str"
+    stored.cookies.clear()
+    response = stored.get("/", headers={"Cookie": f"{NAME}={before}"})
+    assert verdict(response).startswith("Refused ended")
+
+
+def test_a_session_that_is_ended_elsewhere_opens_nothing(stored: Any) -> None:
+    cookie = stored.cookies[NAME]
+    response = press(stored, "end")
+    assert stored.cookies[NAME] == cookie
+    assert verdict(response).startswith("Refused ended : it was ended in the store")
+    assert contents(response) == "An empty session."
+    assert "Nothing under an id of yours" in text(response, "#store")
+    assert button(response, "end").has_attr("disabled")
+    response = press(stored, "count")
+    assert "This change was dropped" in text(response, ".note")
+    assert contents(response) == "An empty session."
+    response = press(stored, "login", name="Ada")
+    assert contents(response) == "dict user 'Ada' str"
+
+
+def test_a_session_that_the_store_does_not_have_is_gone(
+    page: ModuleType, stored: Any
+) -> None:
+    page.setup.store = MemoryStore()
+    page.setup.rotate_key()
+    assert verdict(stored.get("/")).startswith("Refused gone : the store has no")
+
+
+def test_only_a_login_in_a_store_can_be_ended_elsewhere(client: Any) -> None:
+    assert button(press(client, "login"), "end").has_attr("disabled")
+    assert "Nothing was ended" in text(client.post("/end").follow(), ".note")
+    assert not button(press(client, "store"), "end").has_attr("disabled")
+    press(client, "logout")
+    assert button(press(client, "count"), "end").has_attr("disabled")
+    assert contents(client.post("/end").follow()) == "dict count 1 int"
+
+
+def test_the_key_is_rotated_for_cookie_and_record(stored: Any) -> None:
+    response = press(stored, "rotate")
+    assert verdict(response) == "Accepted Key 2 made it."
+    assert contents(response) == "dict user 'Grace' str"
+
+
+@needs_extras
+def test_records_are_encrypted_as_well(stored: Any) -> None:
+    response = press(stored, "encryption")
+    assert response.html.select_one("#store .opaque")
+    assert response.html.select_one("#cookie .signature")
+    assert contents(response) == "dict user 'Grace' str"
+    assert "New records are encrypted" in text(response, "#server")
+
+
+def test_the_way_back_into_the_cookie_begins_anew(
+    page: ModuleType, stored: Any
+) -> None:
+    handle = text(stored.get("/"), "#handle")
+    response = press(stored, "store")
+    assert verdict(response).startswith("No cookie came")
+    assert response.html.select_one("#store") is None
+    assert not page.setup.store.load(handle).data
+    assert contents(press(stored, "count")) == "dict count 1 int"
+
+
+def test_a_changed_id_is_refused_and_shown(stored: Any) -> None:
+    response = press(stored, "tamper")
+    assert verdict(response).startswith("Refused bad_signature")
+    assert "256 random bits" in text(response, "#cookie")
+
+
 # -- what is shown ---------------------------------------------------------------------
 
 
@@ -268,7 +390,8 @@ def test_a_refused_cookie_says_why(page: ModuleType, reason: str) -> None:
 
 
 def test_every_refusal_is_explained(page: ModuleType) -> None:
-    assert set(page.REJECTIONS) == set(REFUSED)
+    of_a_store = {"ended", "gone"}
+    assert set(page.REJECTIONS) == set(REFUSED) | of_a_store
 
 
 @pytest.mark.parametrize(
@@ -352,15 +475,29 @@ def test_what_is_not_there_is_not_found(client: Any) -> None:
 def test_the_page_is_kept_by_no_cache_and_runs_no_script(client: Any) -> None:
     response = press(client, "count")
     policy = response.headers["Content-Security-Policy"]
-    style = response.html.style.string.encode()
-    assert f"style-src 'sha256-{b64encode(sha256(style).digest()).decode()}'" in policy
+    assert "style-src 'self';" in policy
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
     assert response.headers["Cache-Control"] == "no-store"
-    assert response.html.find(["script", "img", "iframe"]) is None
+    assert response.html.find(["script", "style", "img", "iframe"]) is None
     assert response.html.find(style=True) is None
     links = re.findall(r'(?:href|src|action)="([^"]*)"', response.text)
     assert all(re.match("/[a-z]|#|data:,$", link) for link in links)
+
+
+def test_the_styles_are_a_file_that_belongs_to_nobody(client: Any) -> None:
+    press(client, "count")
+    response = client.get(client.get("/").html.find(rel="stylesheet")["href"])
+    assert response.content_type == "text/css"
+    assert {"Set-Cookie", "Vary"}.isdisjoint(response.headers)
+
+
+def test_the_parts_of_the_page_are_not_sent_and_all_used(
+    page: ModuleType, client: Any
+) -> None:
+    assert "template" not in client.get("/").text
+    source = Path(page.__file__ or "").read_text(encoding="utf-8")
+    assert [name for name in page.PARTS if f'"{name}"' not in source] == []
 
 
 def test_a_server_without_a_good_key_says_what_to_do(

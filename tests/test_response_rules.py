@@ -18,6 +18,7 @@ from cookiesession import (
     SecureCookieSessionInterface,
     SessionTooLarge,
 )
+from cookiesession.headers import repeat
 
 Use = Callable[[Any], object]
 
@@ -166,7 +167,7 @@ def test_vary_is_merged_into_what_is_there(
 # -- Cache-Control ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+caching = pytest.mark.parametrize(
     ("before", "after"),
     [
         ([], ["private"]),
@@ -187,6 +188,9 @@ def test_vary_is_merged_into_what_is_there(
     ],
     ids=str,
 )
+
+
+@caching
 @pytest.mark.parametrize("name", ["Cache-Control", "cache-control"])
 def test_a_response_with_our_cookie_is_private_unless_it_speaks_of_shared_caches(
     name: str,
@@ -198,6 +202,15 @@ def test_a_response_with_our_cookie_is_private_unless_it_speaks_of_shared_caches
     session["user"] = "bob"
     headers = [(name, value) for value in before]
     headers = save_session(interface, session, headers=headers)
+    assert values_of(headers, "Cache-Control") == after
+
+
+@caching
+def test_so_is_a_response_that_takes_its_place(
+    before: list[str], after: list[str]
+) -> None:
+    headers = [("Cache-Control", value) for value in before]
+    repeat([("Cache-Control", "private")], headers)
     assert values_of(headers, "Cache-Control") == after
 
 

@@ -7,6 +7,7 @@ import enum
 import re
 import sys
 from collections import Counter, OrderedDict, defaultdict, namedtuple
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -264,6 +265,51 @@ def test_a_set_holds_nine_numbers_of_the_same_hash_and_no_more(kind: Any) -> Non
     assert_same(DEFAULT.loads(DEFAULT.dumps(data)), data)
     with pytest.raises(TypeError, match="numbers that have the same hash"):
         DEFAULT.dumps({"a": kind(alike)})
+
+
+class Berlin(dt.tzinfo):
+    """At the end of summer time: an hour that comes twice."""
+
+    def utcoffset(self, moment: dt.datetime | None) -> dt.timedelta:
+        return dt.timedelta(hours=1 if moment and moment.fold else 2)
+
+    def dst(self, moment: dt.datetime | None) -> dt.timedelta:
+        return dt.timedelta(0)
+
+    def tzname(self, moment: dt.datetime | None) -> str:
+        return "Berlin"
+
+
+TWICE = dt.datetime(2020, 10, 25, 2, 30, tzinfo=Berlin(), fold=1)
+SHRINKING: dict[str, list[Any]] = {
+    "two NaNs": [float("nan"), float("nan")],
+    "one time, told in two zones": [TWICE, TWICE.astimezone(UTC)],
+    "NaNs inside": [(1, float("nan")), (1, float("nan"))],
+}
+
+
+@pytest.mark.parametrize("items", SHRINKING.values(), ids=SHRINKING)
+@pytest.mark.parametrize("kind", [set, frozenset])
+def test_a_set_that_would_come_back_smaller_is_refused(
+    kind: Callable[[list[Any]], Any], items: list[Any]
+) -> None:
+    value = kind(items)
+    assert len(value) == 2
+    session = open_session(SecureCookieSessionInterface(KEY))
+    with pytest.raises(TypeError, match=r"^a: .* two elements become one"):
+        session["a"] = value
+    with pytest.raises(TypeError, match=r"^a\[0\]\.b: .* two elements become one"):
+        session["a"] = [{"b": value}]
+    session["a"] = kind(items[:1])  # one of them alone is stored
+    session["b"] = items  # and both in a list
+    assert len(session) == 2
+
+
+def test_a_set_of_unlike_elements_comes_back_whole() -> None:
+    value = {1, "1", 1.5, b"1", None, Decimal("1.1"), (1,), frozenset([1]), UTC.min}
+    value.remove(UTC.min)
+    serializer = TaggedJSONSerializer()
+    assert serializer.loads(serializer.dumps({"a": value})) == {"a": value}
 
 
 class Alike:
@@ -844,3 +890,31 @@ def test_ints_are_limited_whatever_the_interpreter_was_told(limit: int) -> None:
             DEFAULT.loads('{"a":' + "9" * 4_301 + "}")
     finally:
         set_limit(before)
+
+
+@pytest.fixture
+def few_digits() -> Iterator[None]:
+    """Python takes ints of 640 digits at most, as an operator may set it."""
+    set_limit = getattr(sys, "set_int_max_str_digits", None)
+    if set_limit is None:
+        pytest.skip("this CPython has no limit to set")
+    before = sys.get_int_max_str_digits()
+    set_limit(640)
+    yield
+    set_limit(before)
+
+
+@pytest.mark.parametrize("digits", [641, 1000, 4300])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_int_of_more_digits_than_python_takes_is_refused_where_it_is_assigned(
+    digits: int, sign: int, few_digits: None
+) -> None:
+    number = sign * 10 ** (digits - 1)
+    interface = SecureCookieSessionInterface(KEY)
+    session = open_session(interface)
+    for value in (number, [number], {"b": number}):
+        with pytest.raises(TypeError, match=r"^n.*an int of more than 640 digits"):
+            session["n"] = value
+    session["n"] = sign * (10**640 - 1)
+    [cookie] = values_of(save_session(interface, session), "Set-Cookie")
+    assert interface.read_cookie(cookie) == dict(session)

@@ -358,6 +358,20 @@ def test_where_one_is_assigned_again_nothing_is_lost(
         assert [type(value) for value in again.values()] == [type(make()), int]
 
 
+SIGNALS = Decimal("sNaN")
+
+
+@pytest.mark.parametrize("value", [1, 1.5, "1", None, True], ids=repr)
+def test_a_value_that_cannot_be_compared_may_be_replaced(value: object) -> None:
+    """``Decimal("sNaN") == 1`` raises."""
+    interface = SecureCookieSessionInterface(KEY)
+    session = open_session(interface, {"a": SIGNALS, "b": 1})
+    session["a"] = value
+    assert session.modified
+    [cookie] = values_of(save_session(interface, session), "Set-Cookie")
+    assert interface.read_cookie(cookie) == {"a": value, "b": 1}
+
+
 def test_reading_a_scalar_stores_nothing_again() -> None:
     """However large the rest of the session is."""
     interface = with_points(tag := PointTag())
@@ -637,6 +651,16 @@ def test_modified_set_back_hides_no_change() -> None:
     session.modified = False
     assert session.modified
     assert written(session) == {**DATA, "a": 2}
+
+
+@pytest.mark.parametrize("data", [{"a": 1}, {}], ids=["contents", "empty"])
+def test_modified_may_be_taken_back(data: dict[str, Any]) -> None:
+    interface = SecureCookieSessionInterface(KEY)
+    session = open_session(interface, data)
+    session.modified = True
+    session.modified = False
+    assert session.modified is False
+    assert values_of(save_session(interface, session), "Set-Cookie") == []
 
 
 def test_asking_for_modified_loads_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -10,10 +11,15 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from support import KEY, values_of
+from support import KEY, Clock, open_session, save_session, values_of
 from werkzeug.test import create_environ
 
-from cookiesession import SecureCookieSessionInterface, SessionMiddleware, get_session
+from cookiesession import (
+    SecureCookieSession,
+    SecureCookieSessionInterface,
+    SessionMiddleware,
+    get_session,
+)
 
 CLIENTS = 16
 ROUNDS = 20
@@ -98,6 +104,69 @@ def test_sessions_of_many_greenlets_never_mix(lazy: bool) -> None:
     jobs = [gevent.spawn(visit_often, app, user) for user in USERS]
     gevent.joinall(jobs, timeout=60, raise_error=True)
     assert [job.value for job in jobs] == [expected(user) for user in USERS]
+
+
+# -- many threads of one request ----------------------------------------------------
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads that are switched after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-7)
+    yield
+    sys.setswitchinterval(before)
+
+
+def together(*calls: Callable[[], object]) -> None:
+    """All at once, each in a thread of its own."""
+    barrier = Barrier(len(calls), timeout=30)
+
+    def call(use: Callable[[], object]) -> None:
+        barrier.wait()
+        use()
+
+    with ThreadPoolExecutor(len(calls)) as threads:
+        list(threads.map(call, calls))
+
+
+def setting(session: SecureCookieSession, key: str) -> Callable[[], None]:
+    return lambda: session.__setitem__(key, 1)
+
+
+@pytest.mark.parametrize("cookie", [True, False], ids=["a cookie", "no cookie"])
+def test_two_threads_that_touch_a_session_first_load_it_once(cookie: bool) -> None:
+    """Each waits for the other in the middle of its load."""
+    meeting = Barrier(2, timeout=30)
+
+    class Meeting(Clock):
+        def __call__(self) -> float:
+            if not meeting.broken:
+                meeting.wait()
+            return super().__call__()
+
+    header = SecureCookieSessionInterface(KEY, clock=Clock()).make_cookie({"old": 1})
+    interface = SecureCookieSessionInterface(KEY, clock=Meeting())
+    session = SecureCookieSession(interface, "")
+    for _ in range(50):
+        session = SecureCookieSession(interface, header if cookie else "")
+        together(setting(session, "a"), setting(session, "b"))
+        assert {*session} == {"a", "b", *(["old"] if cookie else [])}
+    meeting.abort()
+    [saved] = values_of(save_session(interface, session), "Set-Cookie")
+    assert interface.read_cookie(saved) == dict(session)
+
+
+def test_two_threads_that_change_a_loaded_session_first_lose_nothing(
+    hasty: None,
+) -> None:
+    interface = SecureCookieSessionInterface(KEY)
+    data = {f"k{number}": number for number in range(60)}
+    for _ in range(300):
+        session = open_session(interface, data)
+        assert len(session) == 60
+        together(*(setting(session, key) for key in "abcd"))
+        assert {*session} == {*data, *"abcd"}
 
 
 # -- no reference cycles ------------------------------------------------------------

@@ -351,6 +351,58 @@ def test_a_change_is_saved_however_slow_or_public_the_response(
     assert browser.visit(interface)["cart"] == [1]
 
 
+# -- a cookie's own life ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("idle", "days", "renewed"),
+    [
+        (None, 199, False),
+        (None, 201, True),
+        (timedelta(days=400), 199, False),
+        (timedelta(days=400), 201, True),
+        (timedelta(days=100), 49, False),
+        (timedelta(days=100), 51, True),
+    ],
+    ids=str,
+)
+def test_a_permanent_session_is_renewed_in_the_second_half_of_its_cookie_s_life(
+    idle: timedelta | None, days: int, renewed: bool, clock: Clock
+) -> None:
+    """Browsers keep no cookie for more than 400 days, whatever it says."""
+    interface = SecureCookieSessionInterface(
+        KEY, idle_timeout=idle, absolute_timeout=None, permanent=True, clock=clock
+    )
+    browser = Browser(interface.make_cookie({"user": 7}))
+    clock.advance(days=days)
+    browser.visit(interface)
+    assert bool(browser.set_cookies) is renewed
+
+
+def test_who_comes_daily_stays_for_years(clock: Clock) -> None:
+    interface = SecureCookieSessionInterface(
+        KEY, idle_timeout=None, absolute_timeout=None, permanent=True, clock=clock
+    )
+    browser = Browser(interface.make_cookie({"user": 7}))
+    kept_until = clock() + 400 * 86_400
+    for _ in range(1000):
+        clock.advance(days=1)
+        assert clock() < kept_until
+        assert browser.visit(interface) == {"user": 7}
+        if browser.set_cookies:
+            kept_until = clock() + 400 * 86_400
+
+
+def test_only_a_permanent_cookie_has_a_life_of_its_own(clock: Clock) -> None:
+    interface = SecureCookieSessionInterface(
+        KEY, idle_timeout=None, absolute_timeout=None, clock=clock
+    )
+    browser = Browser(interface.make_cookie({"user": 7}))
+    clock.advance(days=399)
+    browser.visit(interface)
+    assert browser.set_cookies == []
+
+
 # -- a new session ---------------------------------------------------------------------
 
 

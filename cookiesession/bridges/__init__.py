@@ -36,24 +36,22 @@ def checked(bridge: str, interface: object) -> SessionInterface:
 
 
 def open_session(
-    environ: WSGIEnvironment,
-    interface: SessionInterface,
-    environ_key: str = ENVIRON_KEY,
+    environ: WSGIEnvironment, interface: SessionInterface
 ) -> tuple[SessionMixin, bool]:
     """The session of a request; from here on it is in the environ as well.
 
-    :returns: The session, and whether it was opened here: then :func:`save_session` has
-        to be called with the response, and :func:`release` where there is none. Else
-        :func:`speak`. A null session is never saved.
+    :returns: The session, and whether it was opened here: then the interface has to
+        save it on the framework's response, and :func:`release` to be called when the
+        request is over, whatever came of it. Else :func:`speak`.
     """
     session = session_under_way(environ, interface)
     if session is not None:
-        environ[environ_key] = session
+        environ[ENVIRON_KEY] = session
         return session, False
     session = interface.open_session(environ)
     if session is None:
         session = interface.make_null_session(environ)
-    environ[environ_key] = session
+    environ[ENVIRON_KEY] = session
     if interface.is_null_session(session):
         return session, False
     # What is within, a middleware or another bridge, leaves the saving to us.
@@ -61,24 +59,8 @@ def open_session(
     return session, True
 
 
-def save_session(
-    environ: WSGIEnvironment,
-    interface: SessionInterface,
-    session: SessionMixin,
-    status: str,
-    headers: Headers,
-) -> None:
-    """Save a session that was opened here, once, on the framework's own response.
-
-    :param status: Such as ``"200 OK"``.
-    :param headers: The response's headers, which are changed in place.
-    """
-    release(environ, interface)
-    interface.save_session(environ, session, status, headers)
-
-
 def release(environ: WSGIEnvironment, interface: SessionInterface) -> None:
-    """Forget that a session opened here is going to be saved.
+    """Forget that a session was opened here and is going to be saved.
 
     An environ may live longer than its request, where a request is tried again, say.
     """

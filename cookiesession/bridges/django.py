@@ -36,7 +36,7 @@ from django.core.signing import JSONSerializer
 from django.utils.module_loading import import_string
 
 from ..cookies import CookieOptions
-from ..errors import ConfigError, SessionCommitted, SessionUnavailable
+from ..errors import ConfigError, SessionCommitted
 from ..headers import Headers
 from ..interface import SessionInterface
 from ..securecookie import SecureCookieSessionInterface
@@ -176,7 +176,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         if session.handle is None and _KEY not in session:
             try:
                 session[_KEY] = secrets.token_hex(16)
-            except (SessionCommitted, SessionUnavailable):
+            except SessionCommitted:
                 return None
         return session.handle or session[_KEY]
 
@@ -309,11 +309,13 @@ class ClientSessionMixin:
 
     @property
     def session(self) -> SessionStore:
+        """The session of the client's cookie, or a new one."""
         session: SessionStore = super().session  # type: ignore[misc]
         session.jar = self.cookies
         return session
 
     async def asession(self) -> SessionStore:
+        """The session of the client's cookie, or a new one."""
         session: SessionStore = await super().asession()  # type: ignore[misc]
         session.jar = self.cookies
         return session

@@ -18,7 +18,7 @@ from flask import request
 from ..interface import SessionInterface
 from ..middleware import get_session
 from ..sessions import SessionMixin, TrackedSession
-from . import checked, open_session, release, save_session, speak
+from . import checked, open_session, release, speak
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -66,7 +66,7 @@ class FlaskSessions(flask.sessions.SessionInterface):
         headers = response.headers.to_wsgi_list()
         if request == environ.get(self._opener):
             del environ[self._opener]  # once, also where the save raises
-            save_session(environ, self.interface, session, response.status, headers)
+            self.interface.save_session(environ, session, response.status, headers)
         else:
             speak(headers, session)
         response.headers[:] = headers

@@ -18,7 +18,7 @@ from zope.interface import classImplements
 
 from ..interface import SessionInterface
 from ..sessions import SessionMixin
-from . import checked, open_session, release, save_session, speak
+from . import checked, open_session, release, speak
 
 
 class PyramidSession(MutableMapping[str, Any]):
@@ -47,9 +47,6 @@ class PyramidSession(MutableMapping[str, Any]):
 
     def __delitem__(self, key: str) -> None:
         del self._session[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._session
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._session)
@@ -157,15 +154,14 @@ class PyramidSessions:
         environ, interface = request.environ, self.interface
         session, ours = open_session(environ, interface)
 
-        def respond(request: Any, response: Any) -> None:
+        def respond(_: Any, response: Any) -> None:
             if ours:
                 status, headers = response.status, response.headerlist
-                save_session(environ, interface, session, status, headers)
+                interface.save_session(environ, session, status, headers)
             else:
                 speak(response.headerlist, session)
 
-        if not interface.is_null_session(session):
-            request.add_response_callback(respond)
+        request.add_response_callback(respond)
         if ours:
             request.add_finished_callback(lambda _: release(environ, interface))
         return PyramidSession(session)

@@ -57,6 +57,9 @@ class SessionStore(ABC):
     ) -> bool:
         """Store a new record; never overwrites one.
 
+        Where the engine does not forget by itself, this also removes a few records that
+        expired over an hour ago, and never fails for it.
+
         :param ttl: After how many seconds it may be forgotten unless it is replaced;
             0 for at once.
         :param life: After how many seconds it may be forgotten even so. Both are
@@ -100,7 +103,8 @@ class SessionStore(ABC):
         ended = 0
         seen: set[str] = set() if keep is None else {keep}
         # A session that gets a new id meanwhile is created before it is ended: look
-        # again until nothing new is seen.
+        # again until nothing new is seen. In the list's order, so that tests of all
+        # interleavings can replay it.
         while keys := [key for key, _ in self.of_owner(owner) if key not in seen]:
             seen.update(keys)
             ended += sum(map(self.end, keys))

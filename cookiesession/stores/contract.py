@@ -12,10 +12,10 @@
         def advance(self, seconds):
             "Let time pass: move the store's clock, or the times that it has stored."
 
-pytest then runs every test below. With ``pytest.register_assert_rewrite`` of this
-module, in ``conftest.py``, a failure shows the values. Every test has keys and owners
-of its own, so that the engine may be shared. Times leave a store room for rounding, and
-its tests 15 seconds.
+pytest then runs every test below, and those of ``races``. A failure shows values, if
+``conftest.py`` calls ``pytest.register_assert_rewrite("cookiesession.stores")``. Every
+test has keys and owners of its own, so that the engine may be shared. Times leave a
+store room for rounding, and its tests 15 seconds.
 """
 
 from __future__ import annotations

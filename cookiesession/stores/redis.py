@@ -92,7 +92,7 @@ return 1
 
 
 class RedisStore(SessionStore):
-    """Keeps sessions in Redis (6.2 or newer) or Valkey.
+    """Keeps sessions in Redis (7 or newer) or Valkey.
 
     The server needs ``maxmemory-policy noeviction``: any other policy forgets sessions
     before their time, and the index of an owner before the sessions in it, which then
@@ -228,7 +228,9 @@ class RedisStore(SessionStore):
 
 def _faults(client: Any) -> Iterator[str]:
     commands = ("evalsha", "eval", "get", "zrange", "pipeline", "info")
-    if not all(callable(getattr(client, name, None)) for name in commands):
+    if isinstance(client, type) or not all(
+        callable(getattr(client, name, None)) for name in commands
+    ):
         yield (
             "client must be a client of redis-py or valkey-py: a Redis(...), a"
             " RedisCluster(...) or what Sentinel(...).master_for(...) returns."

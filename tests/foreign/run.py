@@ -75,7 +75,7 @@ SUITES = {
 }
 
 FAILURE = re.compile(
-    r"^(?:FAILED|ERROR) (?P<pytest>\S.*?)(?: - .*)?$"
+    r"^(?:FAILED|ERROR) (?P<pytest>[^\s(].*?)(?: - .*)?$"
     r"|^(?:FAIL|ERROR): .*\((?P<unittest>[\w.]+)\)",
     re.MULTILINE,
 )

@@ -121,4 +121,3 @@ if MODE == "store":
 if MODE == "middleware":
     djangos_handler = client.ClientHandler.__call__
     client.ClientHandler.__call__ = below
-

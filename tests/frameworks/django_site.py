@@ -152,6 +152,10 @@ def late_key(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(str(request.session.session_key) for _ in "1")
 
 
+def late_pop(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(request.session.pop("key", "nothing") for _ in "1")
+
+
 def clear(request: HttpRequest) -> HttpResponse:
     request.session.clear()
     return HttpResponse()
@@ -286,7 +290,7 @@ SIMPLE = [
     *(show, types, check_types, append, force, nothing, broken, broken_logout, late),
     *(late_read, hello, key, create, same, login, logout, who, password, end_others),
     *(password_and_end_others, said, form, aset, aexpire, acycle, aflush, alogin, awho),
-    *(adelete, late_key, clear, unused),
+    *(adelete, late_key, late_pop, clear, unused),
 ]
 urlpatterns = [
     *(path(view.__name__, view) for view in SIMPLE),

@@ -7,7 +7,7 @@ import asyncio
 import io
 import pickle
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.validate import validator
@@ -233,11 +233,13 @@ def test_a_change_inside_a_value_is_kept(site: Site) -> None:
         assert json_of(visitor) == {"list": [1] * count}
 
 
-def test_an_equal_value_is_no_change(interface: Any, clock: Clock) -> None:
-    visitor = Site(interface, False).visitor()
-    visitor.see("/store/key/value")
-    clock.advance(seconds=10)
-    assert set_cookies(visitor.visit("/store/key/value")) == []
+@pytest.mark.parametrize("path", ["/store/key/value", "/types", "/expire/minute"])
+def test_an_equal_value_is_no_change(path: str, clock: Clock) -> None:
+    with given(in_cookie(clock)):
+        visitor = Site(session_interface(), False).visitor()
+        visitor.see(path)
+        clock.advance(seconds=10)
+        assert set_cookies(visitor.visit(path)) == []
 
 
 def test_popping_nothing_is_no_change(site: Site) -> None:
@@ -296,6 +298,10 @@ def test_a_logout_holds_in_a_response_that_fails(site: Site) -> None:
 def test_a_change_after_the_headers_is_refused(site: Site) -> None:
     # Above a stream, Django has returned before its first chunk is made.
     assert site.visitor().see("/late") == "SessionCommitted"
+
+
+def test_popping_nothing_after_the_headers_is_no_change(site: Site) -> None:
+    assert site.visitor().see("/late_pop") == "nothing"
 
 
 def test_the_environ_holds_the_session_itself(site: Site) -> None:
@@ -642,6 +648,34 @@ def test_it_works_under_asgi(interface: Any) -> None:
     asyncio.run(visit())
 
 
+class Store(MemoryStore):
+    """Knows whether an event loop had to wait for it."""
+
+    waits = False
+
+    def load(self, key: str) -> Any:
+        with suppress(RuntimeError):
+            self.waits = bool(asyncio.get_running_loop())
+        return super().load(key)
+
+
+def test_no_event_loop_waits_for_a_store() -> None:
+    store = Store()
+    with given(ServerSideSessionInterface(KEY, store)):
+        client = django.test.AsyncClient()
+        for path in (
+            "/aset",
+            "/aset",
+            "/aexpire",
+            "/awho",
+            "/aflush",
+            "/aset",
+            "/adelete",
+        ):
+            asyncio.run(client.get(path))
+    assert not store.waits
+
+
 # -- tests and scripts -----------------------------------------------------------------
 
 
@@ -783,6 +817,14 @@ def test_a_fallback_of_djangos_key_is_accepted() -> None:
         assert client.get("/show").json() == {}
     with override_settings(SECRET_KEY=KEY, SECRET_KEY_FALLBACKS=[OLD_KEY]):
         assert client.get("/show").json() == {"key": "value"}
+
+
+def test_without_an_interface_no_expiry_is_the_settings_own() -> None:
+    client = django.test.Client()
+    for expiry, at_close in (("close", True), ("none", False)):
+        response = client.get(f"/expire/{expiry}")
+        assert response.content.decode() == str(at_close)
+        assert (client.cookies["sessionid"]["expires"] == "") == at_close
 
 
 def test_without_an_interface_subclasses_of_str_are_stored() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -384,6 +385,10 @@ def test_after_the_response_a_test_sees_and_pops_what_is_in_the_session(
         text(client, "/count")
         assert flask.session["count"] == 1
         assert flask.get_flashed_messages() == ["Saved"]  # nothing of it was saved
+        session = get_session(flask.request.environ)
+        session["seen"] = "by the test"
+    with pytest.raises(SessionCommitted):
+        session.clear()
 
 
 @pytest.fixture
@@ -564,6 +569,41 @@ def test_an_app_within_an_app_leaves_the_saving_to_the_outer_one(
     assert text(client, "/count") == "4"
 
 
+def test_an_inner_app_that_is_done_leaves_the_session_to_the_next(
+    interface: SessionInterface,
+) -> None:
+    outer, inner = make_app(interface), make_app(interface)
+    inner.add_url_rule("/twice", view_func=count, endpoint="twice")
+
+    @outer.get("/twice")
+    def twice() -> str:
+        def start_response(*_: Any) -> Callable[[bytes], object]:
+            return bytes
+
+        for _ in range(2):  # in this very environ, not in a copy
+            body = b"".join(inner(flask.request.environ, start_response))
+        return body.decode()
+
+    client = outer.test_client()
+    assert text(client, "/twice") == "2"
+    assert text(client, "/count") == "3"
+
+
+def test_the_session_is_in_its_usual_place_also_where_the_middleware_has_another(
+    interface: SessionInterface,
+) -> None:
+    app = make_app(interface)
+
+    @app.get("/same")
+    def same() -> str:
+        environ = flask.request.environ
+        assert get_session(environ) is get_session(environ, "elsewhere")
+        return count()
+
+    around = SessionMiddleware(app, interface, environ_key="elsewhere")
+    assert text(Client(around), "/same") == "1"
+
+
 def test_a_request_that_is_tried_again_starts_afresh(
     interface: SessionInterface,
 ) -> None:
@@ -740,6 +780,20 @@ def test_an_old_key_of_the_configuration_still_opens() -> None:
     config = {"SECRET_KEY": KEY, "SECRET_KEY_FALLBACKS": [OLD_KEY]}
     after = SecureCookieSessionInterface.from_flask_config(config)
     assert after.read_cookie(before.make_cookie({"user": "ada"})) == {"user": "ada"}
+
+
+def test_our_bookkeeping_is_not_in_the_cookie_that_flask_reads() -> None:
+    interface = SecureCookieSessionInterface.from_flask_config({"SECRET_KEY": KEY})
+    app = make_app(interface)
+    theirs = flask_itself({})
+    client = app.test_client()
+    interface.clock = lambda: time.time() - 10
+    text(client, "/count")
+    interface.clock = time.time
+    text(client, "/count")
+    client.application = theirs
+    with client.session_transaction(base_url=HTTPS) as session:
+        assert dict(session) == {"count": 2}
 
 
 def test_a_session_ends_with_the_lifetime_of_the_configuration(clock: Clock) -> None:

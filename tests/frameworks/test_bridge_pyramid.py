@@ -228,11 +228,12 @@ def test_it_knows_whether_it_is_new_and_when_it_was_created(
     assert session.created == created + 3600
 
 
+@pytest.mark.parametrize("word", ["invalidate", "clear"])
 def test_invalidate_ends_the_session_and_begins_another(
-    serve: Serve, interface: Any
+    serve: Serve, interface: Any, word: str
 ) -> None:
     def login(request: Any) -> None:
-        request.session.invalidate()
+        getattr(request.session, word)()
         request.session["user"] = "ada"
 
     def everything(request: Any) -> dict[str, Any]:
@@ -586,6 +587,27 @@ def test_a_subrequest_of_a_copy_shares_the_session(serve: Serve) -> None:
     assert get(client, "/count") == 4
 
 
+def test_an_inner_app_that_is_done_leaves_the_session_to_the_next(
+    interface: SessionInterface,
+) -> None:
+    def twice(request: Any) -> Response:
+        count(request)
+        request.get_response(inner)
+        return request.get_response(inner)
+
+    def inner_twice(request: Any) -> int:
+        return count(request)
+
+    def configure(config: Any) -> None:
+        config.add_route("twice", "/twice")
+        config.add_view(inner_twice, route_name="twice", renderer="json")
+
+    inner = make_app(interface, configure=configure)
+    client = Client(make_app(interface, twice))
+    assert get(client, "/twice") == 3
+    assert get(client, "/count") == 4
+
+
 def test_apps_mounted_within_lose_nothing(interface: Any) -> None:
     inner_flask = flask.Flask(__name__)
     inner_flask.session_interface = FlaskSessions(interface)
@@ -655,6 +677,20 @@ def test_without_a_key_the_session_is_empty_and_refuses_changes(within: bool) ->
     assert get(client, "/read") is None
     with pytest.raises(SessionUnavailable, match="cookiesession keygen"):
         client.get("/count", base_url=HTTPS)
+
+
+def test_a_null_session_is_not_saved() -> None:
+    class Unusable(SessionInterface):
+        def open_session(self, environ: WSGIEnvironment) -> None:
+            return None
+
+        def save_session(self, *_: Any) -> None:
+            pytest.fail("a null session was saved")
+
+    def read(request: Any) -> Any:
+        return request.session.get("count")
+
+    assert get(Client(make_app(Unusable(), read)), "/read") is None
 
 
 @pytest.mark.parametrize("wrong", [KEY, None, dict], ids=["key", "none", "type"])
