@@ -207,10 +207,11 @@ class Scribe:
         if record is None or record.version is None:
             return False
         # Its times are not looked at, so that clocks that differ drop nothing.
-        theirs, _ = self._records.open(key, record.data)
+        theirs, by_writer = self._records.open(key, record.data)
         if not isinstance(theirs, Opened):
             return False  # somebody wrote over it
         tracked.came, tracked.version = theirs, record.version
+        tracked.by_writer = by_writer
         tracked.data = delta.onto(theirs.data)
         tracked.permanent = (
             theirs.permanent if delta.permanent is None else delta.permanent
@@ -281,7 +282,7 @@ class Scribe:
         *,
         only_first: bool = False,
     ) -> bytes:
-        codec = self._records.writer(key)
+        codec = self._records.writer(key, known=tracked.first_codec)
         try:
             token = self._sealer.seal(codec, tracked, issued, text)
         except (SessionTooLarge, TypeError):

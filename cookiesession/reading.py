@@ -18,7 +18,7 @@ from .keyring import CookieReader, tokens_in
 from .policy import log_rejection
 from .records import Ids, Records, key_of, new_id
 from .stores.base import Record, SessionStore
-from .tokens import Opened
+from .tokens import Codec, Opened
 from .tracking import Tracked
 
 logger = logging.getLogger("cookiesession")
@@ -71,6 +71,11 @@ class Stored(Tracked):
     def forget_next_id(self) -> None:
         """Choose another: that one has been used up."""
         self._next_id = None
+
+    @property
+    def first_codec(self) -> Codec | None:
+        """What made the record, if that was the first key in the first format."""
+        return self.came.codec if self.came is not None and self.by_writer else None
 
     @property
     def handle(self) -> str:  # type: ignore[override]

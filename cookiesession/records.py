@@ -110,11 +110,16 @@ class Records:
             for secret in self._keys:
                 yield format.bind(secret, name)
 
-    def writer(self, key: str, like: Codec | None = None) -> Codec:
+    def writer(
+        self, key: str, *, known: Codec | None = None, like: Codec | None = None
+    ) -> Codec:
         """What writes a record.
 
+        :param known: What wrote it as it came, if that was the first codec.
         :param like: A codec whose format to write in, instead of the first.
         """
+        if known is not None and known.name == f"record {key}":
+            return known  # to derive its key again costs more than to seal
         format = self._formats[0] if like is None else _bound(like.format)
         return format.bind(self._keys[0], f"record {key}")
 

@@ -380,5 +380,5 @@ class ServerSideSessionInterface(SessionInterface):
         return self.cookie.set_cookie(self._ids.seal(tracked.id, issued), expires)
 
     def _look_inside(self, tracked: Stored) -> tuple[bool, str | None]:
-        writer = self._records.writer(tracked.key)
+        writer = self._records.writer(tracked.key, known=tracked.first_codec)
         return self._sealer.look_inside(tracked, writer, int(self.clock()))

@@ -77,6 +77,11 @@ FLASK: SignedFormat = _FlaskFormat(
 )
 
 
+# RFC 2104, section 2: "ipad = the byte 0x36 repeated B times, opad = the byte 0x5C".
+_INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
+
+
 def keyed_hmac(key: bytes, digest: str) -> Callable[[bytes], bytes]:
     """HMAC under one key, with what depends on the key alone done once.
 
@@ -87,8 +92,8 @@ def keyed_hmac(key: bytes, digest: str) -> Callable[[bytes], bytes]:
     """
     method = getattr(hashlib, digest)
     block = key.ljust(method().block_size, b"\0")
-    inner = method(bytes(byte ^ 0x36 for byte in block))
-    outer = method(bytes(byte ^ 0x5C for byte in block))
+    inner = method(block.translate(_INNER_PAD))
+    outer = method(block.translate(_OUTER_PAD))
 
     def mac(message: bytes) -> bytes:
         first, second = inner.copy(), outer.copy()

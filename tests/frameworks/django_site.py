@@ -120,6 +120,11 @@ def force(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def save(request: HttpRequest) -> HttpResponse:
+    request.session.save()
+    return HttpResponse()
+
+
 def nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse("nothing")
 
@@ -290,7 +295,7 @@ SIMPLE = [
     *(show, types, check_types, append, force, nothing, broken, broken_logout, late),
     *(late_read, hello, key, create, same, login, logout, who, password, end_others),
     *(password_and_end_others, said, form, aset, aexpire, acycle, aflush, alogin, awho),
-    *(adelete, late_key, late_pop, clear, unused),
+    *(adelete, late_key, late_pop, clear, unused, save),
 ]
 urlpatterns = [
     *(path(view.__name__, view) for view in SIMPLE),

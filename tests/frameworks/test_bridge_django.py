@@ -252,7 +252,8 @@ def test_popping_nothing_is_no_change(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "every_request"), [("/force", False), ("/nothing", True)]
+    ("path", "every_request"),
+    [("/force", False), ("/save", False), ("/nothing", True)],
 )
 def test_an_unchanged_session_is_saved_where_it_is_asked_for(
     path: str, every_request: bool, site: Site, clock: Clock
