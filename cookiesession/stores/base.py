@@ -103,9 +103,8 @@ class SessionStore(ABC):
         ended = 0
         seen: set[str] = set() if keep is None else {keep}
         # A session that gets a new id meanwhile is created before it is ended: look
-        # again until nothing new is seen. In the list's order, so that tests of all
-        # interleavings can replay it.
-        while keys := [key for key, _ in self.of_owner(owner) if key not in seen]:
-            seen.update(keys)
+        # again until nothing new is seen.
+        while keys := {key for key, _ in self.of_owner(owner)} - seen:
+            seen |= keys
             ended += sum(map(self.end, keys))
         return ended

@@ -51,16 +51,16 @@ _BATCH = 500
 
 
 class SQLStore(SessionStore):
-    """Keeps sessions in a table.
+    """Keeps sessions in a table of PostgreSQL, MariaDB (10.6), MySQL (8.0) or SQLite.
+
+    The engine has to be that of the primary: a replica lags behind and revives what
+    was ended. With ``isolation_level="AUTOCOMMIT"`` PostgreSQL is spared two messages
+    per operation; the store needs no more.
 
     Deadlocks and other conflicts are repeated for up to 5 seconds. After a connection
     was cut, the operation is repeated once on another: :meth:`create` knows its own
     row, while :meth:`replace` and :meth:`end`, if only the answer was lost, say
     ``False`` of what they have done, which costs a merge or, at worst, another login.
-
-    The engine has to be that of the primary: a replica lags behind and revives what
-    was ended. With ``isolation_level="AUTOCOMMIT"`` PostgreSQL is spared two messages
-    per operation; the store needs no more.
 
     On SQLite the engine should set ``PRAGMA journal_mode=WAL`` and
     ``PRAGMA synchronous=NORMAL`` on each connection: otherwise every write waits for
@@ -157,13 +157,14 @@ class SQLStore(SessionStore):
 
     def create_table(self) -> None:
         """Create the table and its indexes, unless they are there."""
-        import sqlalchemy as sa
+        from sqlalchemy import inspect
+        from sqlalchemy.exc import DBAPIError
 
         try:
             self._table.create(self._engine, checkfirst=True)
-        except sa.exc.DBAPIError:
+        except DBAPIError:
             # Several processes that start at once all find it missing.
-            if not sa.inspect(self._engine).has_table(self._table.name):
+            if not inspect(self._engine).has_table(self._table.name):
                 raise
 
     def delete_expired(self) -> int:
@@ -195,7 +196,9 @@ class SQLStore(SessionStore):
             self._attempt(lambda connection: connection.execute(self._insert, row))
             created = True
         except IntegrityError:
-            # By a row that has expired, perhaps, or by our own, if this is not the
+            created = False
+        if not created:
+            # By a row that has expired, perhaps, or by our own, if this was not the
             # first try and only the answer to that was lost.
             created = self._changed(self._take, **row)
         try:
@@ -275,4 +278,4 @@ def _is_conflict(error: DBAPIError) -> bool:
     if cause and cause.args:
         first = cause.args[0]
         codes.add(first.get("C") if isinstance(first, dict) else first)
-    return not _CONFLICTS.isdisjoint(codes) or "is locked" in str(cause)
+    return not _CONFLICTS.isdisjoint(codes) or "database is locked" in str(cause)

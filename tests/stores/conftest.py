@@ -74,6 +74,7 @@ def make_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make
     """
     engines.need("sqlalchemy")
     import sqlalchemy as sa
+    from sqlalchemy import event
 
     def make(dialect: str, port: int | None = None, **options: Any) -> sa.Engine:
         if dialect == "sqlite":
@@ -83,7 +84,7 @@ def make_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make
             url = sa.make_url(request.getfixturevalue(name))
         engine = sa.create_engine(url.set(port=port or url.port), **options)
         if dialect == "sqlite":
-            sa.event.listen(engine, "connect", _like_sqlite_store)
+            event.listen(engine, "connect", _like_sqlite_store)
         made.callback(engine.dispose)
         return engine
 

@@ -91,6 +91,17 @@ def _folder(owner: str | None = None) -> Iterator[Path]:
         yield Path(name)
 
 
+def _as(user: str | None = None) -> list[str]:
+    """What to write before a command: it ends when we do, even if we are killed.
+
+    :param user: Who is to run it, if we are root.
+    """
+    prefix = [_program("setpriv"), "--pdeathsig", "TERM"]
+    if user is not None and os.geteuid() == 0:
+        prefix += [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    return prefix
+
+
 @dataclass
 class Server:
     """A server that runs; what to send signals to, and where it listens."""
@@ -117,8 +128,16 @@ def redis_server(
     """One server that keeps everything in memory."""
     program = redis_binary(binary)
     port = port or free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    command += ["--appendonly", "no", "--repl-diskless-sync-delay", "0", *options]
+    command = [*_as(), program, "--port", str(port), "--bind", "127.0.0.1"]
+    command += [
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--repl-diskless-sync-delay",
+        "0",
+        *options,
+    ]
     with _folder() as folder, serve(*command, port=port, cwd=folder) as child:
         yield Server(child, port)
 
@@ -187,7 +206,7 @@ def redis_sentinel() -> Iterator[Sentinels]:
             configuration = folder / "sentinel.conf"
             configuration.write_text(SENTINEL.format(port=port, master=master.port))
             command = redis_binary("redis-server"), str(configuration), "--sentinel"
-            stack.enter_context(serve(*command, port=port, cwd=folder))
+            stack.enter_context(serve(*_as(), *command, port=port, cwd=folder))
         for port in ports:
             sentinel = stack.enter_context(redis.Redis(port=port))
             wait_until(partial(_watches, sentinel))
@@ -199,8 +218,8 @@ def _is_linked(client: Any) -> bool:
 
 
 def _watches(sentinel: Any) -> bool:
-    state = sentinel.sentinel_master("sessions")
-    return bool(state["num-slaves"] == 1 and state["num-other-sentinels"] == 2)
+    state = sentinel.info("sentinel").get("master0", {})
+    return bool(state.get("slaves") == 1 and state.get("sentinels") == 3)
 
 
 CLUSTER = (
@@ -225,9 +244,9 @@ def postgres() -> Iterator[str]:
     need("sqlalchemy", "psycopg")
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     initdb, server = _program("initdb", *folders), _engine("postgres", *folders)
-    prefix = _as_user("postgres")  # it refuses to run as root
+    prefix = _as("postgres")  # it refuses to run as root
     port = free_port()
-    with _folder("postgres" if prefix else None) as folder:
+    with _folder("postgres") as folder:
         options = [
             "-A",
             "trust",
@@ -259,10 +278,10 @@ def mariadb() -> Iterator[str]:
     need("sqlalchemy", "pymysql")
     install, server = _program("mariadb-install-db"), _engine("mariadbd")
     port = free_port()
-    user = ["--user=mysql"] if os.geteuid() == 0 else []
-    with _folder("mysql" if user else None) as folder:
-        data = ["--no-defaults", f"--datadir={folder}/data", *user]
-        run(install, *data, "--auth-root-authentication-method=normal")
+    prefix = _as("mysql")
+    with _folder("mysql") as folder:
+        data = ["--no-defaults", f"--datadir={folder}/data"]
+        run(*prefix, install, *data, "--auth-root-authentication-method=normal")
         options = [
             f"--port={port}",
             "--bind-address=127.0.0.1",
@@ -271,7 +290,7 @@ def mariadb() -> Iterator[str]:
             "--innodb-flush-log-at-trx-commit=0",
         ]
         url = f"mariadb+pymysql://root@127.0.0.1:{port}/test?charset=utf8mb4"
-        with serve(server, *data, *options, port=port, cwd=folder):
+        with serve(*prefix, server, *data, *options, port=port, cwd=folder):
             wait_until(lambda: _answers(url))
             yield url
 
@@ -282,14 +301,6 @@ def _answers(url: str) -> bool:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         return bool(connection.scalar(sa.select(1)))
-
-
-def _as_user(name: str) -> list[str]:
-    """What to write before a command, so that root runs it as somebody else."""
-    if os.geteuid() != 0:
-        return []
-    ids = [f"--reuid={name}", f"--regid={name}", "--clear-groups"]
-    return [_program("setpriv"), *ids]
 
 
 # -- what lies between
@@ -313,11 +324,11 @@ class Wire(socketserver.ThreadingTCPServer):
 
 
 class _Forwarder(socketserver.BaseRequestHandler):
-    server: Wire
-
     def handle(self) -> None:
         client: socket.socket = self.request
-        with socket.create_connection(("127.0.0.1", self.server.target)) as upstream:
+        wire = self.server
+        assert isinstance(wire, Wire)
+        with socket.create_connection(("127.0.0.1", wire.target)) as upstream:
             lost = False
             while True:
                 ready, _, _ = select.select([client, upstream], [], [], 60)
@@ -325,8 +336,8 @@ class _Forwarder(socketserver.BaseRequestHandler):
                     data = source.recv(65536)
                     if not data or (lost and source is upstream):
                         return
-                    if source is client and self.server.lose_next.is_set():
-                        self.server.lose_next.clear()
+                    if source is client and wire.lose_next.is_set():
+                        wire.lose_next.clear()
                         lost = True
                     (upstream if source is client else client).sendall(data)
 

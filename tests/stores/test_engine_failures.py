@@ -122,6 +122,9 @@ def test_a_full_redis_refuses_what_is_new_and_still_logs_out(client: Any) -> Non
         assert not store.create(ended, b"data", ttl=1000, life=1000, owner=None)
 
 
+@pytest.mark.parametrize(
+    "client", [*REDIS, "Cluster, redis-py", "Cluster, valkey-py"], indirect=True
+)
 def test_eviction_is_warned_of_once(
     client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -232,3 +235,23 @@ def test_an_operation_without_an_answer_is_done_once(
     assert store.end(key) is False
     assert not wire.lose_next.is_set()
     assert store.load(key) == ENDED
+
+
+def test_an_index_is_written_first_and_nothing_is_repeated_by_the_store(
+    redis_port: int, make_client: Callable[..., Any]
+) -> None:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    with engines.wire(redis_port) as wire:
+        client = make_client("Redis, redis-py", wire.port)
+        client.set_retry(Retry(NoBackoff(), 0))
+        client.flushall()
+        store, owner = RedisStore(client), new_name()
+        create(store, owner=owner)
+        client.flushdb()
+        wire.lose_next.set()
+        with fails_within(5, "ConnectionError"):
+            create(store, owner=owner)
+        assert client.keys() == [f"cookiesession:o:{owner}".encode()]
+        client.close()

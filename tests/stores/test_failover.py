@@ -138,8 +138,9 @@ def test_it_goes_on_after_a_failover(
             f"\n{servers.__name__}, {library}-py:"
             f" {max(traffic.failed) - killed:.1f} seconds of errors,"
             f" {len(traffic.failed)} of {len(traffic.succeeded)} operations;"
-            f" {traffic.lost()} of {len(traffic.written)} acknowledged writes lost,"
-            f" {traffic.revived()} of {len(traffic.ended)} logouts revived"
+            f" {traffic.lost()} of {len(traffic.written)} sessions lost what had been"
+            f" acknowledged, {traffic.revived()} of {len(traffic.ended)} logouts were"
+            " revived"
         )
 
 
