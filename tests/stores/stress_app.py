@@ -1,4 +1,4 @@
-"""The app that the races are run against, under gunicorn: a session, and ways to use it.
+"""The app that the races are run against, under gunicorn: ways to use a session.
 
 ``STORE`` in the environment says where sessions are kept, as :func:`store` reads it.
 """
