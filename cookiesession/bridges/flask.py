@@ -65,6 +65,7 @@ class FlaskSessions(flask.sessions.SessionInterface):
         environ = request.environ
         headers = response.headers.to_wsgi_list()
         if request == environ.get(self._opener):
+            self._release(app)
             del environ[self._opener]  # once, also where the save raises
             self.interface.save_session(environ, session, response.status, headers)
         else:
