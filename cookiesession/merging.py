@@ -216,8 +216,6 @@ class Scribe:
         tracked.permanent = (
             theirs.permanent if delta.permanent is None else delta.permanent
         )
-        if not tracked.regenerated:
-            tracked.created = theirs.created
         tracked.exposed = True
         return True
 

@@ -87,6 +87,25 @@ class Request:
         self._held.release()
 
 
+class Name(str):
+    """A key whose place in a set is always the same, so that schedules can be replayed.
+
+    :param place: Its place; keys of one store have different ones.
+    """
+
+    _place: int
+
+    def __new__(cls, key: str, place: int) -> Name:
+        name = super().__new__(cls, key)
+        name._place = place
+        return name
+
+    def __hash__(self) -> int:
+        return self._place
+
+    __eq__ = str.__eq__
+
+
 class Gated(SessionStore):
     """A store in memory whose calls wait for their turn."""
 
@@ -116,11 +135,22 @@ class Gated(SessionStore):
 
     def end(self, key: str, version: object = None) -> bool:
         Request.wait()
-        return self.inner.end(key, version)
+        return self.inner.end(str(key), version)
 
     def of_owner(self, owner: str) -> list[tuple[str, bytes]]:
         Request.wait()
-        return self.inner.of_owner(owner)[:: -1 if self.backwards else 1]
+        listed = self.inner.of_owner(owner)
+        named: list[tuple[str, bytes]] = [
+            (Name(key, self._place(key)), data) for key, data in listed
+        ]
+        return named[::-1] if self.backwards else named
+
+    def end_all(self, owner: str, keep: str | None = None) -> int:
+        return super().end_all(owner, keep and Name(keep, self._place(keep)))
+
+    def _place(self, key: str) -> int:
+        place = [*self.creators].index(key)
+        return 7 - place if self.backwards else place
 
 
 class Stage(logging.Handler):

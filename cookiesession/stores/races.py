@@ -56,6 +56,7 @@ def replace(store: SessionStore, key: str, data: bytes, ttl: int = 1000) -> None
 
 
 def is_live(store: SessionStore, key: str) -> bool:
+    """Whether there is a record that has not been ended."""
     record = store.load(key)
     return record is not None and record.version is not None
 

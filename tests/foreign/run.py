@@ -103,15 +103,16 @@ def download(release: str, into: Path) -> Path:
 def allowed(suite: str, mode: str) -> Iterator[str]:
     """The tests that are to fail, and why each does, from ``allowed.txt``.
 
-    A section ``[suite]`` holds for all modes but the baseline; ``[suite: mode mode]``
-    for these. A reason is the comment above the tests that it explains.
+    A section ``[suite]``, or ``[release==1]``, holds for all modes but the baseline;
+    ``[suite: mode mode]`` for these. A reason is the comment above the tests that it explains.
     """
     holds, reason = False, ""
     for line in (HERE / "allowed.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             name, _, modes = line.strip("[]").partition(": ")
             in_mode = mode in modes.split() if modes else mode != "baseline"
-            holds, reason = name == suite and in_mode, ""
+            holds = in_mode and name in (suite, SUITES[suite].release)
+            reason = ""
         elif line.startswith("#"):
             reason = line
         elif line and holds:

@@ -125,6 +125,12 @@ def save(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def own_cookie(request: HttpRequest) -> HttpResponse:
+    response = show(request)
+    response.set_cookie(settings.SESSION_COOKIE_NAME, "theirs")
+    return response
+
+
 def nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse("nothing")
 
@@ -259,7 +265,7 @@ async def aset(request: HttpRequest) -> HttpResponse:
 
 
 async def aexpire(request: HttpRequest) -> HttpResponse:
-    await request.session.aset_expiry(0)
+    await request.session.aset_expiry(60)
     at_close = await request.session.aget_expire_at_browser_close()
     await request.session.asave()
     return HttpResponse(str(at_close))
@@ -295,7 +301,7 @@ SIMPLE = [
     *(show, types, check_types, append, force, nothing, broken, broken_logout, late),
     *(late_read, hello, key, create, same, login, logout, who, password, end_others),
     *(password_and_end_others, said, form, aset, aexpire, acycle, aflush, alogin, awho),
-    *(adelete, late_key, late_pop, clear, unused, save),
+    *(adelete, late_key, late_pop, clear, unused, save, own_cookie),
 ]
 urlpatterns = [
     *(path(view.__name__, view) for view in SIMPLE),

@@ -309,6 +309,16 @@ def test_the_environ_holds_the_session_itself(site: Site) -> None:
     assert site.visitor().see("/same") == "True"
 
 
+def test_a_renewal_leaves_the_views_own_cookie_alone(site: Site, clock: Clock) -> None:
+    visitor = site.visitor()
+    visitor.see("/store/key/value")
+    clock.advance(days=20)
+    assert len(set_cookies(visitor.visit("/show"))) == (0 if site.has_store else 1)
+    clock.advance(days=20)
+    (cookie,) = set_cookies(visitor.visit("/own_cookie"))
+    assert cookie.startswith(f"{COOKIE}=theirs;")
+
+
 def test_a_view_is_given_no_cookie_that_only_django_reads(site: Site) -> None:
     visitor = site.visitor()
     visitor.see("/store/key/value")
@@ -618,7 +628,7 @@ def test_asynchronous_views_use_it_as_others_do(site: Site) -> None:
     assert visitor.see("/aset") == "[1, True, 1, False]"
     assert json_of(visitor) == {"key": "value", "more": 1}
     assert visitor.see("/acycle") == "True"
-    assert visitor.see("/aexpire") == "True"
+    assert visitor.see("/aexpire") == "False"
     visitor.see("/alogin")
     assert [visitor.see("/awho"), visitor.see("/who")] == ["ada", "ada"]
     visitor.see("/aflush")
@@ -650,14 +660,23 @@ def test_it_works_under_asgi(interface: Any) -> None:
 
 
 class Store(MemoryStore):
-    """Knows whether an event loop had to wait for it."""
+    """Knows whether an event loop had to wait for it, and what it was asked for."""
 
     waits = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
 
     def load(self, key: str) -> Any:
         with suppress(RuntimeError):
             self.waits = bool(asyncio.get_running_loop())
+        self.asked.append(key)
         return super().load(key)
+
+    def end(self, key: str, version: object = None) -> bool:
+        self.asked.append(key)
+        return super().end(key, version)
 
 
 def test_no_event_loop_waits_for_a_store() -> None:
@@ -674,7 +693,17 @@ def test_no_event_loop_waits_for_a_store() -> None:
             "/adelete",
         ):
             asyncio.run(client.get(path))
+    assert store.asked
     assert not store.waits
+
+
+@pytest.mark.parametrize("key", ["", "x", "*", "A" * 64, "0" * 64 + "\n"])
+def test_a_store_is_asked_for_handles_only(key: str) -> None:
+    store = Store()
+    with given(ServerSideSessionInterface(KEY, store)):
+        assert not SessionStore().exists(key)
+        SessionStore().delete(key)
+        assert store.asked == []
 
 
 # -- tests and scripts -----------------------------------------------------------------
@@ -743,6 +772,7 @@ def test_a_session_is_opened_and_saved_in_a_script(interface: Any) -> None:
     )
     again["key"] = "other"
     assert again.load() == {"key": "value"}
+    assert again.exists(again.session_key or "")
     again.cycle_key()
     assert SessionStore(again.session_key)["key"] == "other"
     again.delete()
@@ -760,6 +790,13 @@ def test_a_request_of_a_factory_is_served_by_the_middleware(interface: Any) -> N
     plain = HttpResponse()
     del request.session
     assert middleware.process_response(request, plain) is plain
+
+
+def test_a_request_may_be_served_again(interface: Any) -> None:
+    request = django.test.RequestFactory().get("/")
+    for _ in range(2):
+        response = DjangoMiddleware(django_site.append)(request)
+        assert COOKIE in response.cookies
 
 
 # -- settings --------------------------------------------------------------------------
@@ -837,7 +874,7 @@ def test_without_an_interface_subclasses_of_str_are_stored() -> None:
 def test_without_a_usable_key_a_change_says_why(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with override_settings(SECRET_KEY="secret"):
+    with override_settings(SECRET_KEY="secret", SESSION_SAVE_EVERY_REQUEST=True):
         client = django.test.Client()
         assert client.get("/hello").content == b"hello stranger"
         with pytest.raises(SessionUnavailable, match="secret_key has fewer than 16"):
