@@ -18,7 +18,7 @@ from cookiesession import SecureCookieSessionInterface
 settings.register_profile(
     "cookiesession",
     deadline=None,
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")),
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("cookiesession")

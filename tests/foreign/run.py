@@ -104,7 +104,8 @@ def allowed(suite: str, mode: str) -> Iterator[str]:
     """The tests that are to fail, and why each does, from ``allowed.txt``.
 
     A section ``[suite]``, or ``[release==1]``, holds for all modes but the baseline;
-    ``[suite: mode mode]`` for these. A reason is the comment above the tests that it explains.
+    ``[suite: mode mode]`` for these. A reason is the comment above the tests that it
+    explains.
     """
     holds, reason = False, ""
     for line in (HERE / "allowed.txt").read_text(encoding="utf-8").splitlines():
