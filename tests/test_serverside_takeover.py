@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from storing import Client, Spy, clear, made, rejection
+from storing import Client, Spy, clear, id_in, made, rejection
 from support import ENCRYPTED, FLASK_IN_OURS, KEY, OLD_KEY, Clock, params_of
 
 from cookiesession import (
@@ -93,6 +93,15 @@ def test_it_may_be_changed_as_it_comes(
     )
     client.visit(lambda session: session["cart"].append(2))
     assert client.visit() == {"user_id": 1, "cart": [1, 2]}
+
+
+def test_what_moves_in_first_is_what_came(store: Spy, clock: Clock) -> None:
+    # So that whoever meets it there does not take this request's change for its own.
+    client = from_signed(store, clock, cart=[1])
+    client.visit(lambda session: session["cart"].append(2))
+    _, (_, data), _ = store.calls[0]
+    assert b'"cart":[1]' in id_in(data.decode())
+    assert client.visit() == {"cart": [1, 2]}
 
 
 def test_it_comes_as_old_as_it_is(store: Spy, clock: Clock) -> None:
