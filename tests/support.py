@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -169,3 +170,8 @@ def save_session(
 def values_of(headers: Headers, name: str) -> list[str]:
     """The values of all headers of a name, in their order."""
     return [value for key, value in headers if key.lower() == name.lower()]
+
+
+def name_of(value: object) -> str:
+    """A parameter's id: its repr, without where it is in memory."""
+    return re.sub(" at 0x[0-9a-f]+", "", repr(value))

@@ -7,7 +7,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
-from support import EXAMPLES, KEY
+from support import EXAMPLES, KEY, name_of
 from werkzeug.test import Client
 
 from cookiesession import (
@@ -135,7 +135,7 @@ def test_the_mixin_s_defaults_suit_a_session_that_does_not_track_its_use() -> No
 
 
 @pytest.mark.parametrize(
-    "session", [{}, {"user": "ada"}, [], "", False, object()], ids=repr
+    "session", [{}, {"user": "ada"}, [], "", False, object()], ids=name_of
 )
 def test_an_interface_that_opens_what_is_no_session_is_told_so(session: Any) -> None:
     """A plain dict would be saved by nobody: it says nothing of its use."""

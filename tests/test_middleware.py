@@ -12,7 +12,7 @@ from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
 
 import pytest
-from support import KEY, values_of
+from support import KEY, name_of, values_of
 from werkzeug.middleware.lint import LintMiddleware
 from werkzeug.test import create_environ
 
@@ -1269,7 +1269,7 @@ class Request:
         self.environ = environ
 
 
-@pytest.mark.parametrize("given", [Request({}), None, "environ"], ids=repr)
+@pytest.mark.parametrize("given", [Request({}), None, "environ"], ids=name_of)
 def test_get_session_of_what_is_no_environ_says_what_to_pass(given: Any) -> None:
     with pytest.raises(TypeError, match=r"pass request\.environ") as caught:
         get_session(given)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support import FLASK_IN_OURS, KEY, Clock
+from support import FLASK_IN_OURS, KEY, Clock, name_of
 
 from cookiesession import (
     FLASK,
@@ -42,7 +42,7 @@ DATA = {"user": "ada"}
         ({"leeway": timedelta(minutes=5, seconds=1)}, "leeway must be"),
         ({"clock": 0}, "clock must be"),
     ],
-    ids=str,
+    ids=name_of,
 )
 def test_an_option_that_cannot_work_is_a_config_error(
     options: dict[str, Any], fault: str

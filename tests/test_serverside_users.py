@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from storing import Client, Spy, clear, made, rejection
-from support import KEY, Clock
+from support import KEY, Clock, name_of
 
 from cookiesession import SecureCookieSessionInterface, SessionInfo, SessionMixin
 
@@ -110,7 +110,7 @@ def test_a_new_user_does_not_make_a_session_younger(
     assert client.visit(lambda session: session.created_at) == created
 
 
-@pytest.mark.parametrize("user", [True, 1.5, b"ada", (1,), [], object()], ids=repr)
+@pytest.mark.parametrize("user", [True, 1.5, b"ada", (1,), [], object()], ids=name_of)
 def test_who_is_logged_in_is_a_str_an_int_or_a_uuid(user: Any, client: Client) -> None:
     session = client.open()
     kind = type(user).__name__
