@@ -254,10 +254,9 @@ class SecureCookieSessionInterface(SessionInterface):
         """The Set-Cookie value that this response owes the session."""
         came: Opened | None = tracked.came
         changed, text = tracked.changed(), None
-        if changed is not False:
-            issued = int(self.clock())
-            if changed is None:
-                changed, text = self._sealer.look_inside(tracked, self._writer, issued)
+        issued = 0 if changed is False else int(self.clock())
+        if changed is None:
+            changed, text = self._sealer.look_inside(tracked, self._writer, issued)
         if changed:
             if tracked.data and not status.startswith("5"):
                 return self._seal(tracked, issued, text)

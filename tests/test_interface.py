@@ -152,7 +152,7 @@ def test_an_interface_that_opens_what_is_no_session_is_told_so(session: Any) -> 
 
 def test_a_save_that_fails_raises_its_own_error() -> None:
     class Broken(RecordingInterface):
-        def save_session(self, *_: Any) -> None:
+        def save_session(self, *_: Any) -> None:  # pyright: ignore
             raise ConnectionError("the store is down")
 
     with pytest.raises(ConnectionError):

@@ -278,7 +278,7 @@ class SessionMiddleware(middleware.SessionMiddleware):  # type: ignore[misc]
         session_interface()  # says now what is wrong with it
 
     def process_request(self, request: HttpRequest) -> None:
-        request.session = self.SessionStore(request=request)
+        request.session = self.SessionStore(request=request)  # pyright: ignore
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
