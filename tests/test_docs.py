@@ -412,10 +412,13 @@ strict = True
 ignore_missing_imports = True
 disallow_untyped_decorators = False
 """
+# Of the untyped frameworks it guesses wrong types.
 _PYRIGHT = """{
 "reportMissingImports": "none",
 "reportMissingModuleSource": "none",
-"reportAttributeAccessIssue": "warning"
+"reportAttributeAccessIssue": "warning",
+"reportCallIssue": "warning",
+"reportArgumentType": "warning"
 }"""
 CHECKERS = {"mypy": ("mypy.ini", _MYPY), "pyright": ("pyrightconfig.json", _PYRIGHT)}
 
