@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 import secrets
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from . import keys, timeouts
 from .cookies import CookieOptions, find_cookies
-from .errors import ConfigError
+from .errors import ConfigError, SessionUnavailable
 from .headers import (
     Headers,
     drops_secure_cookies,
@@ -24,14 +25,20 @@ from .headers import (
     keep_private,
     set_cookie,
     sets_cookie,
+    vary_on_cookie,
 )
+from .interface import SessionInterface
+from .sessions import NullSession, TrackedSession
 from .timeouts import Timeouts
 from .tokens import Format, accepted
+from .tracking import Tracked
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 logger = logging.getLogger("cookiesession")
+
+_Session_co = TypeVar("_Session_co", bound=TrackedSession, covariant=True)
 
 # A renewal is worth less than a newer session that it might overwrite.
 _SLOW_RESPONSE = 2  # seconds
@@ -44,8 +51,8 @@ class Settings:
     #: The usable keys, the secret key first; where that cannot be used, one that nobody
     #: knows.
     keys: tuple[bytes, ...]
-    #: What is wrong with the secret key, and the remedy.
-    problem: str | None
+    #: What is wrong with the secret key, and the remedy; empty if it is usable.
+    problem: str
     cookie: CookieOptions
     #: The format that writes, then those that are accepted.
     formats: tuple[Format, ...]
@@ -110,7 +117,7 @@ class Settings:
             keys.warn_of(usable)
         return cls(
             usable,
-            problem,
+            problem or "",
             cookie,
             # Its cookie is named by CookieOptions.
             (replace(format, cookie_name=None), *accepted_formats),
@@ -131,8 +138,6 @@ class Manners:
         self._cookie = cookie
         self._others = tuple(others)
         self._warned: set[str] = set()
-        #: Where in an environ an interface says that the cookie is its own.
-        self.mark = f"cookiesession.cookie.{cookie.name}"
 
     def warn_once(self, message: str) -> None:
         """Log a warning, the first time."""
@@ -222,6 +227,118 @@ class Manners:
             "a response that sets the session cookie has `public` or `s-maxage` in its"
             " Cache-Control: a shared cache may give one user's session to others."
         )
+
+
+class CookieInterface(SessionInterface, Generic[_Session_co]):
+    """An interface whose sessions a cookie holds, or leads to.
+
+    A kind of session says what its class is, what a Cookie header brings and what the
+    response owes it. What does not depend on where it is kept is here.
+
+    :param settings: The options, checked.
+    :param others: The names of further cookies that a session may come from.
+    """
+
+    #: What the app gets.
+    session_class: type[_Session_co]
+
+    def __init__(self, settings: Settings, others: Iterable[str]) -> None:
+        #: The cookie's name and attributes.
+        self.cookie = settings.cookie
+        #: Whether a new session's cookie outlives the browser.
+        self.permanent = settings.permanent
+        #: Gives the current time in Unix seconds.
+        self.clock = settings.clock
+        #: What is wrong with the secret key, and the remedy; empty if it is usable.
+        self.problem = settings.problem
+        #: How responses speak of the cookie.
+        self.manners = Manners(settings.cookie, others)
+        self._mark = f"cookiesession.cookie.{settings.cookie.name}"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled, as it holds keys: make it in"
+            " every process"
+        )
+
+    def __repr__(self) -> str:
+        state = "misconfigured" if self.problem else "ready"
+        return f"<{type(self).__name__} {self.cookie.name!r} {state}>"
+
+    # -- the interface --------------------------------------------------------------
+
+    def open_session(self, environ: WSGIEnvironment) -> _Session_co | None:
+        if self.problem:
+            return None
+        if environ.setdefault(self._mark, self) is not self:
+            self.manners.warn_of_another()
+        return self.session_class(self, environ.get("HTTP_COOKIE", ""))
+
+    def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
+        if not self.problem:
+            return super().make_null_session(environ)
+        return NullSession(self.problem)
+
+    def save_session(  # type: ignore[override]  # it opens no other kind
+        self,
+        environ: WSGIEnvironment,
+        session: TrackedSession,
+        status: str,
+        headers: Headers,
+    ) -> None:
+        tracked = session.tracked
+        cookie = None
+        if tracked is not None:
+            cookie = self.cookie_to_set(tracked, status, headers)
+        if cookie is not None:
+            self.manners.add_cookie(environ, headers, cookie, session.header)
+        if cookie is not None or session.accessed:
+            vary_on_cookie(headers)
+        session.closed = True
+
+    # -- for tests and tools --------------------------------------------------------
+
+    def read_cookie(self, header: str) -> dict[str, Any]:
+        """The contents of the session that a cookie holds, or leads to.
+
+        :param header: The value of a Cookie or Set-Cookie header.
+        :returns: An empty dict if there is no valid session.
+        :raises SessionUnavailable: Without a usable key.
+        """
+        return self.session_of(header).copy()
+
+    def session_of(self, header: str) -> _Session_co:
+        """The session of a Cookie header, outside of any request.
+
+        :raises SessionUnavailable: Without a usable key.
+        """
+        if self.problem:
+            raise SessionUnavailable(f"no session is available: {self.problem}")
+        return self.session_class(self, header)
+
+    # -- what a kind of session says --------------------------------------------------
+
+    @abstractmethod
+    def load(self, header: str) -> Tracked:
+        """What a Cookie header brings: for the sessions that this interface opens."""
+
+    @abstractmethod
+    def check(self, key: str, value: Any) -> bool:
+        """Refuse what cannot be stored: for the sessions that this interface opens.
+
+        :returns: Whether the value is stored as it is and cannot change inside.
+        :raises TypeError: For a value that cannot be stored; names its place.
+        :raises ValueError: For a key that bookkeeping needs.
+        """
+
+    @abstractmethod
+    def differs_inside(self, tracked: Any) -> bool:
+        """Whether an equal session differs by its text: for its sessions."""
+
+    @abstractmethod
+    def cookie_to_set(self, tracked: Any, status: str, headers: Headers) -> str | None:
+        """Save a session that was touched; the Set-Cookie value that the response owes
+        it."""
 
 
 def log_rejection(reason: str) -> None:

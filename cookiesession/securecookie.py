@@ -9,22 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .cookies import CookieOptions
-from .errors import SessionTooLarge, SessionUnavailable
-from .headers import Headers, vary_on_cookie
-from .interface import SessionInterface
+from .errors import SessionTooLarge
+from .headers import Headers
 from .keyring import CookieReader
-from .policy import Manners, Settings, log_rejection
+from .policy import CookieInterface, Settings, log_rejection
 from .sealing import GOES_ON, NOT_REISSUED, Sealer, goes_on
-from .sessions import NullSession, TrackedSession
+from .sessions import TrackedSession
 from .signed import FLASK, SignedFormat
 from .tokens import Codec, Format, Opened
 from .tracking import Tracked
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    pass
 
 
 class SecureCookieSession(TrackedSession):
@@ -40,7 +39,7 @@ class SecureCookieSession(TrackedSession):
     __slots__ = ()
 
 
-class SecureCookieSessionInterface(SessionInterface):
+class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
     """Keeps the whole session in one signed or encrypted cookie.
 
     :param secret_key: Signs every cookie; 32 random bytes, as ``str`` or ``bytes``.
@@ -60,6 +59,8 @@ class SecureCookieSessionInterface(SessionInterface):
     :raises ConfigError: For options of wrong types or that cannot work, and for
         unusable fallback keys.
     """
+
+    session_class = SecureCookieSession
 
     def __init__(
         self,
@@ -88,13 +89,6 @@ class SecureCookieSessionInterface(SessionInterface):
             leeway,
             clock,
         )
-        #: The cookie's name and attributes.
-        self.cookie = cookie
-        #: Whether a new session's cookie outlives the browser.
-        self.permanent = permanent
-        #: Gives the current time in Unix seconds.
-        self.clock = clock
-        self._problem = settings.problem
         self._timeouts = settings.timeouts
         self._reader = CookieReader(
             cookie.name,
@@ -104,8 +98,7 @@ class SecureCookieSessionInterface(SessionInterface):
             cookie.max_size,
         )
         self._writer = self._reader.writer
-        self._manners = Manners(cookie, self._reader.others)
-        self._mark = self._manners.mark
+        super().__init__(settings, self._reader.others)
         self._sealer = Sealer(absolute_timeout is not None, cookie.max_size)
 
     @classmethod
@@ -149,49 +142,6 @@ class SecureCookieSessionInterface(SessionInterface):
             absolute_timeout=None,
         )
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled, as it holds keys: make it in"
-            " every process"
-        )
-
-    def __repr__(self) -> str:
-        state = "misconfigured" if self._problem else "ready"
-        return f"<{type(self).__name__} {self.cookie.name!r} {state}>"
-
-    # -- the interface --------------------------------------------------------------
-
-    def open_session(self, environ: WSGIEnvironment) -> SecureCookieSession | None:
-        if self._problem is not None:
-            return None
-        if environ.setdefault(self._mark, self) is not self:
-            self._manners.warn_of_another()
-        return SecureCookieSession(self, environ.get("HTTP_COOKIE", ""))
-
-    def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
-        if self._problem is None:
-            return super().make_null_session(environ)
-        return NullSession(self._problem)
-
-    def save_session(  # type: ignore[override]  # it opens no other kind
-        self,
-        environ: WSGIEnvironment,
-        session: SecureCookieSession,
-        status: str,
-        headers: Headers,
-    ) -> None:
-        tracked = session.tracked
-        if tracked is not None:
-            cookie = self._cookie_to_set(tracked, status, headers)
-            if cookie is not None:
-                self._manners.add_cookie(environ, headers, cookie, session.header)
-                vary_on_cookie(headers)
-                session.closed = True
-                return
-        if session.accessed:
-            vary_on_cookie(headers)
-        session.closed = True
-
     # -- for tests and tools --------------------------------------------------------
 
     def make_cookie(self, data: dict[str, Any]) -> str:
@@ -202,56 +152,33 @@ class SecureCookieSessionInterface(SessionInterface):
         :raises SessionTooLarge: If the cookie would be too large.
         :raises SessionUnavailable: Without a usable key.
         """
-        session = self._session("")
+        session = self.session_of("")
         session |= data
         assert session.tracked is not None
         cookie = self._seal(session.tracked, int(self.clock()))
         return cookie.partition(";")[0]
 
-    def read_cookie(self, header: str) -> dict[str, Any]:
-        """The contents of the session in a cookie.
-
-        :param header: The value of a Cookie or Set-Cookie header.
-        :returns: An empty dict if there is no valid session.
-        :raises SessionUnavailable: Without a usable key.
-        """
-        return self._session(header).copy()
-
-    def _session(self, header: str) -> SecureCookieSession:
-        if self._problem is not None:
-            raise SessionUnavailable(f"no session is available: {self._problem}")
-        return SecureCookieSession(self, header)
-
     # -- what its sessions ask ---------------------------------------------------------
 
     def load(self, header: str) -> Tracked:
-        """What a Cookie header brings: for the sessions that this interface opens."""
         now = self.clock()
         found = self._reader.read(header, int(now))
         if type(found) is str:
             log_rejection(found)
-            return Tracked(None, now, self.permanent, found, self._problem)
-        return Tracked(found, now, self.permanent, refusal=self._problem)
+            return Tracked(None, now, self.permanent, found, self.problem or None)
+        return Tracked(found, now, self.permanent, refusal=self.problem or None)
 
     def check(self, key: str, value: Any) -> bool:
-        """Refuse what cannot be stored: for the sessions that this interface opens.
-
-        :returns: Whether the value is stored as it is and cannot change inside.
-        :raises TypeError: For a value that cannot be stored; names its place.
-        :raises ValueError: For a key that bookkeeping needs.
-        """
         return self._writer.check(key, value)
 
     def differs_inside(self, tracked: Tracked) -> bool:
-        """Whether an equal session differs by its text: for its sessions."""
         return self._sealer.look_inside(tracked, self._writer, int(self.clock()))[0]
 
     # -- writing ----------------------------------------------------------------------
 
-    def _cookie_to_set(
+    def cookie_to_set(
         self, tracked: Tracked, status: str, headers: Headers
     ) -> str | None:
-        """The Set-Cookie value that this response owes the session."""
         came: Opened | None = tracked.came
         changed, text = tracked.changed(), None
         issued = 0 if changed is False else int(self.clock())
@@ -273,7 +200,7 @@ class SecureCookieSessionInterface(SessionInterface):
             return None
         now = self.clock()
         issued, seconds = int(now), now - tracked.touched_at
-        if not self._manners.allows_reissue(status, headers, seconds):
+        if not self.manners.allows_reissue(status, headers, seconds):
             return None
         try:
             if due or self._reader.first_of[came.codec] is not came.codec:
@@ -281,7 +208,7 @@ class SecureCookieSessionInterface(SessionInterface):
             token = self._sealer.seal(self._writer, tracked, issued)
             return self._set_cookie(self._writer, token, tracked, issued)
         except (SessionTooLarge, TypeError):
-            self._manners.warn_once(NOT_REISSUED)
+            self.manners.warn_once(NOT_REISSUED)
         return None
 
     def _seal(self, tracked: Tracked, issued: int, text: str | None = None) -> str:
@@ -298,7 +225,7 @@ class SecureCookieSessionInterface(SessionInterface):
                 raise
             codec = self._reader.first_of[came.codec]
             token = self._sealer.seal(codec, tracked, issued)
-            self._manners.warn_once(GOES_ON)
+            self.manners.warn_once(GOES_ON)
         return self._set_cookie(codec, token, tracked, issued)
 
     def _set_cookie(

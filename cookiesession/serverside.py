@@ -13,25 +13,24 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .cookies import CookieOptions
 from .errors import SessionTooLarge, SessionUnavailable
-from .headers import Headers, vary_on_cookie
-from .interface import SessionInterface
+from .headers import Headers
 from .keyring import CookieReader
 from .merging import Dropped, Scribe
-from .policy import Manners, Settings
+from .policy import CookieInterface, Settings
 from .reading import Reader, SessionInfo, Stored, ask
 from .records import Ids, Records, User, is_user, owner_of
 from .sealing import NOT_REISSUED, Sealer
-from .sessions import NullSession, SessionMixin, TrackedSession
+from .sessions import SessionMixin, TrackedSession
 from .signed import SignedFormat
 from .stores.base import SessionStore
 from .tokens import Format
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+    pass
 
 logger = logging.getLogger("cookiesession")
 
@@ -49,7 +48,7 @@ class ServerSideSession(TrackedSession):
     __slots__ = ()
 
 
-class ServerSideSessionInterface(SessionInterface):
+class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
     """Keeps sessions in a store; the cookie holds a signed random id.
 
     Takes every option of :class:`SecureCookieSessionInterface`; *format*, *accept* and
@@ -64,6 +63,8 @@ class ServerSideSessionInterface(SessionInterface):
     :raises ConfigError: For options of wrong types or that cannot work, and for
         unusable fallback keys.
     """
+
+    session_class = ServerSideSession
 
     #: For how many seconds a save that meets the changes of others is tried again.
     patience: ClassVar[float] = 5
@@ -103,17 +104,10 @@ class ServerSideSessionInterface(SessionInterface):
             clock,
             faults=faults,
         )
-        #: The cookie's name and attributes.
-        self.cookie = cookie
-        #: Whether a new session's cookie outlives the browser.
-        self.permanent = permanent
-        #: Gives the current time in Unix seconds.
-        self.clock = clock
         #: Where the records are kept.
         self.store = store
         #: The session key that says who is logged in.
         self.user_key = user_key
-        self._problem = settings.problem
         self._timeouts = settings.timeouts
         self._ids = Ids(settings.keys, cookie.name)
         self._records = Records(settings.formats, settings.keys, settings.timeouts)
@@ -130,7 +124,7 @@ class ServerSideSessionInterface(SessionInterface):
         self._reader = Reader(
             cookie.name, store, self._ids, self._records, pure, permanent
         )
-        self._manners = Manners(cookie, pure.others if pure else ())
+        super().__init__(settings, pure.others if pure else ())
         self._sealer = Sealer(absolute_timeout is not None, None)
         self._scribe = Scribe(
             store,
@@ -140,49 +134,8 @@ class ServerSideSessionInterface(SessionInterface):
             clock,
             user_key,
             self.patience,
-            self._manners.warn_once,
+            self.manners.warn_once,
         )
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"a {type(self).__name__} cannot be pickled, as it holds keys: make it in"
-            " every process"
-        )
-
-    def __repr__(self) -> str:
-        state = "misconfigured" if self._problem else "ready"
-        return f"<{type(self).__name__} {self.cookie.name!r} {state}>"
-
-    # -- the interface --------------------------------------------------------------
-
-    def open_session(self, environ: WSGIEnvironment) -> ServerSideSession | None:
-        if self._problem is not None:
-            return None
-        if environ.setdefault(self._manners.mark, self) is not self:
-            self._manners.warn_of_another()
-        return ServerSideSession(self, environ.get("HTTP_COOKIE", ""))
-
-    def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
-        if self._problem is None:
-            return super().make_null_session(environ)
-        return NullSession(self._problem)
-
-    def save_session(  # type: ignore[override]  # it opens no other kind
-        self,
-        environ: WSGIEnvironment,
-        session: ServerSideSession,
-        status: str,
-        headers: Headers,
-    ) -> None:
-        tracked = session.tracked
-        cookie = None
-        if isinstance(tracked, Stored) and tracked.refusal is None:
-            cookie = self._save(tracked, status, headers)
-        if cookie is not None:
-            self._manners.add_cookie(environ, headers, cookie, session.header)
-        if cookie is not None or session.accessed:
-            vary_on_cookie(headers)
-        session.closed = True
 
     # -- the sessions of a user -------------------------------------------------------
 
@@ -232,35 +185,15 @@ class ServerSideSessionInterface(SessionInterface):
         :raises SessionTooLarge: If it would be too large.
         :raises SessionUnavailable: Without a usable key, or if the store fails.
         """
-        session = self._session("")
+        session = self.session_of("")
         session |= data
         tracked = session.tracked
         assert isinstance(tracked, Stored)
         return self._begin(tracked).partition(";")[0]
 
-    def read_cookie(self, header: str) -> dict[str, Any]:
-        """The contents of the session that a cookie leads to.
-
-        :param header: The value of a Cookie or Set-Cookie header.
-        :returns: An empty dict if there is no valid session.
-        :raises SessionUnavailable: Without a usable key.
-        """
-        return self._session(header).copy()
-
-    def _session(self, header: str) -> ServerSideSession:
-        if self._problem is not None:
-            raise SessionUnavailable(f"no session is available: {self._problem}")
-        return ServerSideSession(self, header)
-
     # -- what its sessions ask ---------------------------------------------------------
 
     def check(self, key: str, value: Any) -> bool:
-        """Refuse what cannot be stored: for the sessions that this interface opens.
-
-        :returns: Whether the value is stored as it is and cannot change inside.
-        :raises TypeError: For a value that cannot be stored; names its place.
-        :raises ValueError: For a key that bookkeeping needs.
-        """
         if key == self.user_key and value is not None and not is_user(value):
             raise TypeError(
                 f"{key}: says who is logged in, and must be a str, an int or a UUID,"
@@ -269,17 +202,18 @@ class ServerSideSessionInterface(SessionInterface):
         return self._checker.check(key, value)
 
     def differs_inside(self, tracked: Stored) -> bool:
-        """Whether an equal session differs by its text: for its sessions."""
         return self._look_inside(tracked)[0]
 
     def load(self, header: str) -> Stored:
-        """What a Cookie header brings: for the sessions that this interface opens."""
         return self._reader.read(header, self.clock())
 
     # -- saving -----------------------------------------------------------------------
 
-    def _save(self, tracked: Stored, status: str, headers: Headers) -> str | None:
-        """Keep the session; the Set-Cookie value that the response owes it."""
+    def cookie_to_set(
+        self, tracked: Stored, status: str, headers: Headers
+    ) -> str | None:
+        if tracked.refusal is not None:
+            return None
         if tracked.cleared:
             return self._start_over(tracked, status.startswith("5"))
         if status.startswith("5"):
@@ -292,7 +226,7 @@ class ServerSideSessionInterface(SessionInterface):
 
         def may_reissue() -> bool:
             seconds = self.clock() - tracked.touched_at
-            return self._manners.allows_reissue(status, headers, seconds)
+            return self.manners.allows_reissue(status, headers, seconds)
 
         if changed:
             return self._save_changed(tracked, text, may_reissue)
@@ -358,7 +292,7 @@ class ServerSideSessionInterface(SessionInterface):
             elif not self._scribe.replace(tracked, only_first=only_first):
                 return None
         except (SessionTooLarge, TypeError):
-            self._manners.warn_once(NOT_REISSUED)
+            self.manners.warn_once(NOT_REISSUED)
             return None
         except (SessionUnavailable, Dropped):
             return None  # nothing was changed that could be lost

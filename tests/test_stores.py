@@ -366,10 +366,16 @@ def test_a_file_that_is_being_made_is_waited_for(
         assert created.result(timeout=10)
 
 
+class ImpatientStore(SQLiteStore):
+    """Gives up on a locked file at once."""
+
+    patience = 0.05
+
+
 def test_a_file_that_stays_locked_is_an_error(
-    path: Path, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+    path: Path,
 ) -> None:
-    monkeypatch.setattr("cookiesession.stores.sqlite.PATIENCE", 0.05)
+    store = ImpatientStore(path)
     create(store)
     found = store.load(KEY)
     assert found is not None
@@ -385,9 +391,9 @@ def test_a_file_that_stays_locked_is_an_error(
 
 
 def test_a_file_that_nobody_can_make_ready_is_an_error(
-    path: Path, store: SQLiteStore, monkeypatch: pytest.MonkeyPatch
+    path: Path,
 ) -> None:
-    monkeypatch.setattr("cookiesession.stores.sqlite.PATIENCE", 0.05)
+    store = ImpatientStore(path)
     with locking(path, "EXCLUSIVE"), LOCKED:
         store.load(KEY)
     assert store.load(KEY) is None

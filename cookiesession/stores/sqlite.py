@@ -20,16 +20,13 @@ import time
 import weakref
 from contextlib import suppress
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import ConfigError
 from .base import GRACE, SWEEP, TOMBSTONE, Record, SessionStore
 
 if TYPE_CHECKING:
     import sqlite3
-
-#: How long an operation waits for the file, in seconds.
-PATIENCE = 5.0
 
 _SCHEMA = (
     # "dies" is where a record's life ends, however often it is replaced; the version
@@ -90,6 +87,9 @@ class SQLiteStore(SessionStore):
     :raises ConfigError: If the path is not that of a file.
     """
 
+    #: How long an operation waits for a locked file, in seconds.
+    patience: ClassVar[float] = 5
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
         if not isinstance(name, str):
@@ -147,7 +147,7 @@ class SQLiteStore(SessionStore):
         try:
             connection = idle.pop()
         except IndexError:
-            connection = _Connection(self._path)
+            connection = _Connection(self._path, self.patience)
         try:
             with connection.lock:
                 values["now"] = time.time()
@@ -176,10 +176,11 @@ class _Connection:
     :ivar pid: The process that it belongs to.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float) -> None:
         self.lock = RLock()
         self.pid = os.getpid()
         self._path = path
+        self._patience = patience
         self._db: sqlite3.Connection | None = None
         # SQLite would let everybody read the file, and gives its mode to -wal and -shm.
         # Nobody has it open yet who would lose his locks when it is closed (POSIX).
@@ -190,7 +191,7 @@ class _Connection:
 
     def open(self) -> sqlite3.Connection:
         if self._db is None:
-            self._db = _connect(self._path)
+            self._db = _connect(self._path, self._patience)
         return self._db
 
     def close(self) -> None:
@@ -206,15 +207,15 @@ def _close(idle: dict[int, list[_Connection]]) -> None:
             connection.close()
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str, patience: float) -> sqlite3.Connection:
     """A connection to the file, which gets its table if need be."""
     import sqlite3
 
     db = sqlite3.connect(
-        path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+        path, timeout=patience, isolation_level=None, check_same_thread=False
     )
     try:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not _in_wal_mode(db):
             if time.monotonic() > deadline:
                 raise sqlite3.OperationalError("database is locked")
