@@ -50,11 +50,19 @@ class SessionInterface(ABC):
         :param headers: The response's headers, which are the interface's own to change.
         """
 
+    @property
+    def mark(self) -> str:
+        """Where in the environ a session that is open is noted until it is saved.
+
+        Interfaces that would be in each other's way have the same.
+        """
+        return f"cookiesession.open.{id(self)}"
+
     def make_null_session(self, environ: WSGIEnvironment) -> NullSession:
         """The session where there can be none: empty, and it refuses changes."""
         return NullSession()
 
     def is_null_session(self, obj: object) -> bool:
-        """Whether *obj* is a session that must not be saved."""
+        """Whether *obj* is a session that must not be saved: a matter of its class."""
         # isinstance(), without the detour that it takes for abstract classes.
         return type.__instancecheck__(NullSession, obj)

@@ -70,29 +70,26 @@ class SessionMiddleware:
         self.interface = interface
         #: Where in the environ the session is put.
         self.environ_key = environ_key
-        self._mark = mark_of(interface)
+        self._mark = interface.mark
+        # The class of the last session that was to be saved: so are all of that class.
+        self._saves: type | None = None
 
     def __call__(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         interface = self.interface
-        under_way = environ.get(self._mark)
-        if under_way is not None:
-            # A middleware around this one saves it; two would lose changes.
-            environ[self.environ_key] = under_way
-            return self.app(environ, start_response)
+        if self._mark in environ:
+            under_way = session_under_way(environ, interface)
+            if under_way is not None:
+                # A middleware around this one saves it; two would lose changes.
+                environ[self.environ_key] = under_way
+                return self.app(environ, start_response)
         session = interface.open_session(environ)
         if session is None:
             session = interface.make_null_session(environ)
         environ[self.environ_key] = session
-        if interface.is_null_session(session):
+        if type(session) is not self._saves and not self._is_to_be_saved(session):
             return self.app(environ, start_response)
-        if not type.__instancecheck__(SessionMixin, session):
-            raise TypeError(
-                f"{type(interface).__name__}.open_session returned a"
-                f" {type(session).__name__}: it must return a mapping with"
-                " SessionMixin, `class MySession(dict, SessionMixin)`, or None."
-            )
 
         # The response keeps its own reference to the session: an app may replace what
         # is in the environ, and CherryPy hands its handlers a copy.
@@ -101,10 +98,10 @@ class SessionMiddleware:
         body = None
         try:
             body = self.app(environ, response.start)
-            if response.state is WAITING:
-                return response.wait(body)
             if response.state is STARTED:
                 response.commit()
+            elif response.state is WAITING:
+                return response.wait(body)
             return body
         except BaseException:
             # "the server or gateway must call that method upon completion of the
@@ -116,6 +113,18 @@ class SessionMiddleware:
             raise
         finally:
             environ.pop(self._mark, None)
+
+    def _is_to_be_saved(self, session: object) -> bool:
+        if self.interface.is_null_session(session):
+            return False
+        if not isinstance(session, SessionMixin):
+            raise TypeError(
+                f"{type(self.interface).__name__}.open_session returned a"
+                f" {type(session).__name__}: it must return a mapping with"
+                " SessionMixin, `class MySession(dict, SessionMixin)`, or None."
+            )
+        self._saves = type(session)
+        return True
 
 
 def get_session(
@@ -147,13 +156,10 @@ def get_session(
 def session_under_way(
     environ: WSGIEnvironment, interface: SessionInterface
 ) -> SessionMixin | None:
-    """The session that a middleware opened through this interface and will save."""
-    return cast("SessionMixin | None", environ.get(mark_of(interface)))
-
-
-def mark_of(interface: SessionInterface) -> str:
-    """Where in the environ :func:`session_under_way` looks: for who saves a session."""
-    return f"cookiesession.under_way.{id(interface)}"
+    """The session that somebody opened through this interface and will save."""
+    session = environ.get(interface.mark)
+    ours = session is not None and getattr(session, "keeper", interface) is interface
+    return cast("SessionMixin", session) if ours else None
 
 
 # What a response has come to: a word each, compared by identity.
@@ -166,12 +172,12 @@ PASSED = "passed"  # through to the server without a start
 class _Response:
     """The response of one request, held back until its session has been saved."""
 
-    # State lives in these class attributes until the response has its own.
-    state = WAITING
+    __slots__ = (
+        *("_environ", "_headers", "_interface", "_sent", "_session"),
+        *("_start_response", "_status", "_write", "state"),
+    )
     _headers: list[tuple[str, str]]
     _status: str
-    _sent: Sequence[tuple[str, str]] | None = None
-    _write: Callable[[bytes], object] | None
 
     def __init__(
         self,
@@ -184,6 +190,9 @@ class _Response:
         self._environ = environ
         self._session = session
         self._start_response = start_response
+        self.state = WAITING
+        self._sent: Sequence[tuple[str, str]] | None = None
+        self._write: Callable[[bytes], object] | None = None
 
     def start(
         self,
@@ -193,7 +202,9 @@ class _Response:
     ) -> Callable[[bytes], object]:
         """The ``start_response`` that the app gets."""
         state = self.state
-        if state is COMMITTED:
+        if state is WAITING:
+            self.state = STARTED
+        elif state is COMMITTED:
             # "if exc_info is provided, and the HTTP headers have already been sent,
             # start_response must raise an error": the server knows. If they have not,
             # these replace them, and what was saved is saved, whatever the status.
@@ -213,8 +224,6 @@ class _Response:
         self._headers = headers
         if state is PASSED:
             self.commit()
-        else:
-            self.state = STARTED
         return self.write
 
     def write(self, data: bytes) -> object:
@@ -232,19 +241,19 @@ class _Response:
         """Save the session, and start the response at the server."""
         headers = list(self._headers)  # the app's list may be shared between requests
         if self._sent is None:
-            self._sent = ()  # once, also where the save raises
+            self._sent = headers
             try:
                 self._interface.save_session(
                     self._environ, self._session, self._status, headers
                 )
             except BaseException:
+                self._sent = ()  # once, also where the save raises
                 if isinstance(self._session, TrackedSession):
                     # A later change would be lost: nobody saves it any more.
                     self._session.closed = True
                 raise
-            self._sent = headers
         # From here on the server decides, even where its start_response raises.
-        self.state, self._write = COMMITTED, None
+        self.state = COMMITTED
         self._write = self._start_response(self._status, headers)
 
     def wait(self, body: Iterable[bytes]) -> Iterable[bytes]:

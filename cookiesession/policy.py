@@ -253,7 +253,7 @@ class CookieInterface(SessionInterface, Generic[_Session_co]):
         self.problem = settings.problem
         #: How responses speak of the cookie.
         self.manners = Manners(settings.cookie, others)
-        self._mark = f"cookiesession.cookie.{settings.cookie.name}"
+        self._mark = f"cookiesession.open.{settings.cookie.name}"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -267,10 +267,14 @@ class CookieInterface(SessionInterface, Generic[_Session_co]):
 
     # -- the interface --------------------------------------------------------------
 
+    @property
+    def mark(self) -> str:
+        return self._mark
+
     def open_session(self, environ: WSGIEnvironment) -> _Session_co | None:
         if self.problem:
             return None
-        if environ.setdefault(self._mark, self) is not self:
+        if self._mark in environ:  # one of ours would have been taken up
             self.manners.warn_of_another()
         return self.session_class(self, environ.get("HTTP_COOKIE", ""))
 
@@ -287,12 +291,12 @@ class CookieInterface(SessionInterface, Generic[_Session_co]):
         headers: Headers,
     ) -> None:
         tracked = session.tracked
-        cookie = None
         if tracked is not None:
             cookie = self.cookie_to_set(tracked, status, headers)
-        if cookie is not None:
-            self.manners.add_cookie(environ, headers, cookie, session.header)
-        if cookie is not None or session.accessed:
+            if cookie is not None:
+                self.manners.add_cookie(environ, headers, cookie, session.header)
+                session.accessed = True  # by whoever gets the cookie
+        if session.accessed:
             vary_on_cookie(headers)
         session.closed = True
 

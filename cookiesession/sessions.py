@@ -35,7 +35,7 @@ from .tracking import Keeper, Tracked
 
 logger = logging.getLogger("cookiesession")
 
-# Held for an assignment, never while a session is loaded: one serves all.
+# Held for one copy, never while a session is loaded: one serves all.
 _first = Lock()
 # Handed out as often as you like, a value of these types cannot have changed inside.
 _UNCHANGING = {
@@ -91,7 +91,7 @@ class TrackedSession(SessionMixin):
     :param header: The request's Cookie header; not looked at before the first touch.
     """
 
-    __slots__ = ("_keeper", "accessed", "closed", "header", "tracked")
+    __slots__ = ("_loads", "accessed", "closed", "header", "keeper", "tracked")
 
     #: Whether the response depends on the session: every touch counts.
     accessed: bool
@@ -99,13 +99,16 @@ class TrackedSession(SessionMixin):
     closed: bool
     #: The request's Cookie header, as it came: an app may change its environ.
     header: str
+    #: The interface that opened it and saves it.
+    keeper: Keeper
     #: What is known since the first touch, for the interface; ``None`` before.
     tracked: Tracked | None
 
     def __init__(self, keeper: Keeper, header: str) -> None:
-        self._keeper = keeper
+        self.keeper = keeper
         self.header = header
         self.tracked = None
+        self._loads: list[Tracked] = []
         self.accessed = self.closed = False
 
     # -- reading: every touch counts as access ------------------------------------
@@ -120,11 +123,10 @@ class TrackedSession(SessionMixin):
                 "a session was first read after the response's headers had been sent:"
                 " they could not say `Vary: Cookie`. Read it before."
             )
-        loaded = self._keeper.load(self.header)
-        with _first:
-            if self.tracked is None:
-                self.tracked = loaded
-            return self.tracked
+        # Appending is atomic: the first to come is the one for all.
+        self._loads.append(self.keeper.load(self.header))
+        tracked = self.tracked = self._loads[0]
+        return tracked
 
     def __getitem__(self, key: str) -> Any:
         tracked = self._read()
@@ -245,7 +247,7 @@ class TrackedSession(SessionMixin):
 
     def __setitem__(self, key: str, value: Any) -> None:
         tracked = self._write()
-        if not self._keeper.check(key, value):
+        if not self.keeper.check(key, value):
             tracked.exposed = True
         tracked.data[key] = value
 
@@ -270,8 +272,8 @@ class TrackedSession(SessionMixin):
         tracked.cleared = True
         tracked.regenerated = False
         tracked.data = {}
-        tracked.permanent = self._keeper.permanent
-        tracked.created = int(self._keeper.clock())
+        tracked.permanent = self.keeper.permanent
+        tracked.created = int(self.keeper.clock())
 
     def regenerate(self) -> None:
         """Go on with the same contents as a new session, with a new creation time.
@@ -282,7 +284,7 @@ class TrackedSession(SessionMixin):
         tracked = self._write()
         if tracked.came is not None and not tracked.cleared:
             tracked.regenerated = True
-            tracked.created = int(self._keeper.clock())
+            tracked.created = int(self.keeper.clock())
 
     def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
         self._write()  # also where there is nothing to add
@@ -303,7 +305,7 @@ class TrackedSession(SessionMixin):
         """Whether the session differs from what came; ``True`` forces a save."""
         tracked = self.tracked
         changed = tracked is not None and tracked.changed()
-        return self._keeper.differs_inside(tracked) if changed is None else changed
+        return self.keeper.differs_inside(tracked) if changed is None else changed
 
     @modified.setter
     def modified(self, value: bool) -> None:  # pyright: ignore

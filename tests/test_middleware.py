@@ -1107,6 +1107,24 @@ def test_two_middlewares_with_two_names_serve_one_app(check: Check) -> None:
     assert values_of(server.headers, "Cache-Control") == ["private"]
 
 
+def test_two_interfaces_of_one_cookie_name_are_warned_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        assert get_session(environ, "admin.session") is not session_of(environ)
+        start_response(OK, PLAIN)
+        return []
+
+    other = SecureCookieSessionInterface(KEY)
+    twice = SessionMiddleware(
+        SessionMiddleware(app, other, environ_key="admin.session"), INTERFACE
+    )
+    for _ in range(2):
+        Server(twice).run()
+    [message] = caplog.messages
+    assert "two session interfaces of one app have the cookie name" in message
+
+
 @pytest.mark.parametrize("inner_key", ["cookiesession.session", "mine.session"])
 @pytest.mark.parametrize("generator", [False, True], ids=["function", "generator"])
 def test_of_two_middlewares_with_one_interface_the_inner_one_steps_back(

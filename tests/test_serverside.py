@@ -112,18 +112,6 @@ def test_an_interface_shows_no_key_and_cannot_be_pickled(
         pickle.dumps(interface)
 
 
-def test_two_interfaces_of_one_cookie_name_are_warned_of_once(
-    store: Spy, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    one, two = made(store, clock), made(store, clock)
-    for _ in range(2):
-        environ: dict[str, str] = {}
-        one.open_session(environ)
-        two.open_session(environ)
-    [message] = caplog.messages
-    assert "two session interfaces of one app have the cookie name" in message
-
-
 # -- what is read and written ----------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import ConfigError
 from ..headers import Headers, keep_private, vary_on_cookie
 from ..interface import SessionInterface
-from ..middleware import ENVIRON_KEY, mark_of, session_under_way
+from ..middleware import ENVIRON_KEY, session_under_way
 from ..sessions import SessionMixin
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def open_session(
     if interface.is_null_session(session):
         return session, False
     # What is within, a middleware or another bridge, leaves the saving to us.
-    environ[mark_of(interface)] = session
+    environ[interface.mark] = session
     return session, True
 
 
@@ -64,7 +64,7 @@ def release(environ: WSGIEnvironment, interface: SessionInterface) -> None:
 
     An environ may live longer than its request, where a request is tried again, say.
     """
-    environ.pop(mark_of(interface), None)
+    environ.pop(interface.mark, None)
 
 
 def speak(headers: Headers, session: SessionMixin) -> None:
