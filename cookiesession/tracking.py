@@ -19,16 +19,11 @@ class Tracked:
     :param refusal: Why the session cannot be changed.
     """
 
-    rejection: str | None = None
-    refusal: str | None = None
-    #: ``modified = True`` was said.
-    forced = False
-    #: The session that came is over; what is there now is a new one.
-    cleared = False
-    #: The session that came goes on as a new one.
-    regenerated = False
-    #: A value may have changed inside, or is more than one of JSON's scalars.
-    exposed = False
+    __slots__ = (
+        *("came", "cleared", "created", "data", "exposed", "forced"),
+        *("permanent", "refusal", "regenerated", "rejection", "touched_at"),
+    )
+
     #: What names it in a list and opens nothing, where it is kept in a store.
     handle: str | None = None
 
@@ -42,10 +37,17 @@ class Tracked:
     ) -> None:
         self.came = came
         self.touched_at = now
-        if refusal is not None:
-            self.refusal = refusal
+        self.rejection = rejection
+        self.refusal = refusal
+        #: ``modified = True`` was said.
+        self.forced = False
+        #: The session that came is over; what is there now is a new one.
+        self.cleared = False
+        #: The session that came goes on as a new one.
+        self.regenerated = False
+        #: A value may have changed inside, or is more than one of JSON's scalars.
+        self.exposed = False
         if came is None:
-            self.rejection = rejection
             self.data: dict[str, Any] = {}
             self.permanent = permanent
             self.created = int(now)
