@@ -38,7 +38,7 @@ class Keyring:
         self, codecs: Iterable[Codec], timeouts: Timeouts, max_token: int = _MAX_TOKEN
     ) -> None:
         self.codecs = tuple(codecs)
-        self._timeouts = timeouts
+        self._rejects = timeouts.rejects
         self._max_token = max(max_token, _MAX_TOKEN)
 
     def read(self, values: Sequence[str], now: int) -> Opened | Rejection:
@@ -50,8 +50,8 @@ class Keyring:
         :param now: The current time in Unix seconds.
         """
         if len(values) == 1:
-            return self.read_token(values[0].encode("ascii", "replace"), now)
-        outcomes = [self.read_token(token, now) for token in tokens_in(values)]
+            return self._read(values[0].encode("ascii", "replace"), now)
+        outcomes = [self._read(token, now) for token in tokens_in(values)]
         opened = [outcome for outcome in outcomes if isinstance(outcome, Opened)]
         if opened:
             return min(opened, key=lambda o: (self.codecs.index(o.codec), -o.issued))
@@ -60,21 +60,18 @@ class Keyring:
         ]
         return reasons[0] if reasons else "bad_signature"
 
-    def read_token(self, token: bytes, now: int) -> Opened | Rejection:
+    def _read(self, token: bytes, now: int) -> Opened | Rejection:
         """The session of one token, or why it is none."""
         if len(token) > self._max_token:
             return "too_large"
         try:
             for codec in self.codecs:
                 opened = codec.open(token)
+                # The first that authenticates is final: what it finds expired or
+                # malformed must not get another chance with the next.
                 if opened is not None:
-                    # The first that authenticates is final: what it finds expired or
-                    # malformed must not get another chance with the next.
                     opened.token = token
-                    return (
-                        self._timeouts.rejects(opened.issued, opened.created, now)
-                        or opened
-                    )
+                    return self._rejects(opened.issued, opened.created, now) or opened
         except Malformed:
             return "malformed"
         return "bad_signature"

@@ -166,7 +166,7 @@ class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
         if type(found) is str:
             log_rejection(found)
             return Tracked(None, now, self.permanent, found, self.problem or None)
-        return Tracked(found, now, self.permanent, refusal=self.problem or None)
+        return Tracked(found, now, self.permanent, None, self.problem or None)
 
     def check(self, key: str, value: Any) -> bool:
         return self._writer.check(key, value)

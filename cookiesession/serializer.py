@@ -132,13 +132,15 @@ class TaggedJSONSerializer:
             brackets = text.count("[") + text.count("{")
             if brackets > _MAX_JSON_DEPTH and _is_deep_text(text):
                 raise ValueError("nested too deeply")
-        decode = self._decode_tagged if may_be_tagged(text) else _decode
+        escapes = "\\" in text
+        tagged = (escapes or " " in text) and may_be_tagged(text)
+        decode = self._decode_tagged if tagged else _decode
         data, end = decode(text)
         if end != len(text) or type(data) is not dict:
             raise ValueError("not one JSON object")
         if (
             (end > MAX_DIGITS and _LONG_INT.search(text))
-            or ("\\" in text and "\\ud" in text.lower())
+            or (escapes and "\\ud" in text.lower())
             or (brackets > MAX_DEPTH and (self._tags or _is_deep(data)))
         ):
             self._tag(data, None, MAX_DEPTH)  # keeps the limits that writing keeps

@@ -7,10 +7,10 @@ what depends on the key alone, once.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import ClassVar
 
 from itsdangerous import Signer
@@ -92,11 +92,11 @@ def keyed_hmac(key: bytes, digest: str) -> Callable[[bytes], bytes]:
     """
     method = getattr(hashlib, digest)
     block = key.ljust(method().block_size, b"\0")
-    inner = method(block.translate(_INNER_PAD))
-    outer = method(block.translate(_OUTER_PAD))
+    inner = method(block.translate(_INNER_PAD)).copy
+    outer = method(block.translate(_OUTER_PAD)).copy
 
     def mac(message: bytes) -> bytes:
-        first, second = inner.copy(), outer.copy()
+        first, second = inner(), outer()
         first.update(message)
         second.update(first.digest())
         result: bytes = second.digest()
@@ -122,7 +122,7 @@ class Envelope:
     def open(self, token: bytes) -> tuple[bytes, bytes] | None:
         """Payload and time stamp of an authentic token, as they stand there."""
         value, _, signature = token.rpartition(b".")
-        if not hmac.compare_digest(encode_base64(self._mac(value)), signature):
+        if not compare_digest(encode_base64(self._mac(value)), signature):
             return None
         payload, _, stamp = value.rpartition(b".")
         return payload, stamp
