@@ -22,7 +22,6 @@ from payloads import SECRET, SHAPES
 from werkzeug.wsgi import ClosingIterator
 
 from cookiesession import (
-    FLASK,
     EncryptedFormat,
     SecureCookieSessionInterface,
     SessionMiddleware,
@@ -172,7 +171,16 @@ class Middleware(Peer):
 
 
 def ours(name: str, **options: Any) -> Peer:
-    interface = SecureCookieSessionInterface(SECRET, **options)
+    return _ours(name, SecureCookieSessionInterface(SECRET, **options))
+
+
+def ours_for_flask(name: str) -> Peer:
+    """As for a Flask app's own cookie, which has no place for a creation time."""
+    config = {"SECRET_KEY": SECRET, "SESSION_COOKIE_SECURE": True}
+    return _ours(name, SecureCookieSessionInterface.from_flask_config(config))
+
+
+def _ours(name: str, interface: SecureCookieSessionInterface) -> Peer:
     return Middleware(
         name,
         lambda app: SessionMiddleware(app, interface),
@@ -379,7 +387,7 @@ def asgi_request(app: Callable[..., Any]) -> Request:
 
 QUICK: dict[str, Callable[[str], Peer]] = {
     "ours": ours,
-    "FLASK": lambda name: ours(name, format=FLASK),
+    "FLASK": ours_for_flask,
     "encrypted": lambda name: ours(name, format=EncryptedFormat()),
     "fair floor": fair_floor,
     "floor A": lambda name: floor(name, FloorA),

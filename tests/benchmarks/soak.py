@@ -16,12 +16,10 @@ from time import perf_counter
 from typing import NamedTuple
 
 from payloads import SHAPES
-from peers import BODIES, Peer, Request, ours
+from peers import BODIES, Peer, Request, ours, ours_for_flask
 from scenarios import SCENARIOS, Scenario, cookies_in_use
 
-from cookiesession import FLASK
-
-PEERS = (ours("ours"), ours("FLASK", format=FLASK))
+PEERS = (ours("ours"), ours_for_flask("FLASK"))
 
 
 class Use(NamedTuple):
