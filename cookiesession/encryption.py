@@ -45,6 +45,15 @@ class EncryptedFormat(Format):
             )
 
 
+def unpack(token: bytes) -> bytes | None:
+    """The bytes of what has an encrypted token's shape: anyone may have made it."""
+    try:
+        raw = decode_base64(token)
+    except Malformed:
+        return None
+    return raw if raw[:1] == b"\1" and len(raw) >= 1 + 24 + 16 else None
+
+
 class _EncryptedCodec(Codec):
     """Unpadded base64url of ``01 || r[24] || ciphertext || tag[16]``.
 
@@ -71,11 +80,8 @@ class _EncryptedCodec(Codec):
         self._mac = keyed_hmac(named, "sha256")
 
     def open(self, token: bytes) -> Opened | None:
-        try:
-            raw = decode_base64(token)
-        except Malformed:
-            return None  # nothing was authenticated yet
-        if raw[:1] != b"\1" or len(raw) < 1 + 24 + 16:
+        raw = unpack(token)
+        if raw is None:
             return None
         key, nonce = self._message_key(raw[1:25])
         try:
