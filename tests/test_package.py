@@ -46,7 +46,7 @@ ORDER = [
     *("tokens", "signed", "encryption", "keyring", "policy", "sealing"),
     *("securecookie", "middleware"),
     *("stores", "records", "reading", "merging", "serverside"),
-    *("__init__", "__main__"),
+    *("inspection", "__init__", "__main__"),
     "bridges",  # nobody imports them
 ]
 #: What the room says that a session is, and what it must not know: how one is kept.
