@@ -1,4 +1,4 @@
-"""The frameworks' own tests, on our sessions: python tests/foreign/run.py flask ...
+"""The frameworks' own tests, on our sessions: ``tox -e foreign -- flask --mode store``.
 
 Each suite comes from the sdist of its release, which pip downloads and nobody commits.
 A plugin, or settings, put our bridge in the place of the framework's own sessions. What
@@ -141,7 +141,9 @@ def run(name: str, mode: str, into: Path) -> bool:
     failed = {each[1] or each[2] for each in FAILURE.finditer(output)}
     expected = set(allowed(name, mode))
     summaries = SUMMARY.findall(output)
-    print(f"{name}, {mode}: {summaries[-1] if summaries else 'nothing ran'}")
+    summary = summaries[-1] if summaries else "nothing ran"
+    as_listed = len(failed & expected)
+    print(f"{name}, {mode}: {summary}; {as_listed} fail as listed", flush=True)
     for test in sorted(failed - expected):
         print(f"  fails, and is not listed: {test}")
     for test in sorted(expected - failed):
@@ -155,16 +157,17 @@ def run(name: str, mode: str, into: Path) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[])
-    parser.add_argument("--mode", choices=MODES, default="own")
+    parser.add_argument("--mode", nargs="+", choices=MODES, default=["own"])
     parser.add_argument("--into", type=Path, help="where sdists are kept")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         into = (options.into or Path(temporary)).resolve()
         into.mkdir(parents=True, exist_ok=True)
         results = [
-            run(name, options.mode, into)
+            run(name, mode, into)
             for name in options.suites or SUITES
-            if options.mode in SUITES[name].modes
+            for mode in options.mode
+            if mode in SUITES[name].modes
         ]
     return 0 if all(results) else 1
 
