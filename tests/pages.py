@@ -26,7 +26,7 @@ PAGES = {
 #: What the environment of the README's tests has not.
 ELSEWHERE = {
     *("bottle", "cherrypy", "django", "falcon", "pyramid"),
-    *("flask_login", "flask_session", "httpx", "redis", "sqlalchemy"),
+    *("flask_caching", "flask_login", "flask_session", "httpx", "redis", "sqlalchemy"),
 }
 #: What pages name and tests have not: stand-ins, text by text.
 STAND_INS = {"postgresql+psycopg://app@db.internal/app": "sqlite:///engine.db"}

@@ -391,6 +391,23 @@ def test_after_the_response_a_test_sees_and_pops_what_is_in_the_session(
         session.clear()
 
 
+@pytest.mark.parametrize("within", [False, True], ids=["bare", "in a middleware"])
+def test_a_teardown_comes_after_the_bridges_save_and_before_a_middlewares(
+    interface: SessionInterface, within: bool
+) -> None:
+    app = make_app(interface, within=within)
+    app.teardown_request(lambda _: flask.session.update(torn="down"))
+    client = app.test_client()
+    if within:
+        text(client, "/count")
+    else:
+        with pytest.raises(SessionCommitted):
+            client.get("/count", base_url=HTTPS)
+    app.teardown_request_funcs.clear()
+    with client.session_transaction(base_url=HTTPS) as session:
+        assert session.get("torn") == ("down" if within else None)
+
+
 @pytest.fixture
 def late_app(app: flask.Flask) -> flask.Flask:
     def stream() -> Iterator[str]:
@@ -681,18 +698,18 @@ def test_flask_caching_keeps_what_did_not_touch_the_session(
     app: flask.Flask,
 ) -> None:
     cache = flask_caching.Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    cached = cache.cached(
+        response_filter=lambda _: not get_session(flask.request.environ).accessed
+    )
     runs = []
 
-    def is_public(_: Any) -> bool:
-        return not get_session(flask.request.environ).accessed
-
     @app.get("/greet")
-    @cache.cached(response_filter=is_public)
+    @cached
     def greet_all() -> flask.Response:
         return greet()
 
     @app.get("/public")
-    @cache.cached(response_filter=is_public)
+    @cached
     def public() -> str:
         runs.append(1)
         return "for all"

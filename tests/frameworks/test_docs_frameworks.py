@@ -36,6 +36,15 @@ assert here.post("/logout-everywhere", **how).status_code == 302
 for client in (there, here):
     assert client.get("/", **how).text == "This is None.\\n"
 """
+CACHES = """
+from flask_cached import app
+how = {"base_url": "https://localhost"}
+ada, stranger, other = (app.test_client() for _ in "abc")
+ada.post("/login", **how)
+for client in (ada, stranger, other):
+    name = "ada" if client is ada else "stranger"
+    assert client.get("/greeting", **how).text == f"Hello {name}.\\n"
+"""
 ADOPTS = """
 from werkzeug import Request
 from from_flask_session import app, old
@@ -68,7 +77,7 @@ client.delete_cookie("session")
 assert client.get("/who", **how).text == "ada"
 """
 CHECKS = {
-    "docs/flask.md": [LOGINS],
+    "docs/flask.md": [LOGINS, CACHES],
     "docs/frameworks.md": [
         COUNTS.format(name=f"{name}_site") for name in ("bottle", "falcon", "cherrypy")
     ],
