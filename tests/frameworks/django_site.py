@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import count
 from typing import Any
 
 import django
@@ -70,7 +71,9 @@ from django.http import (  # noqa: E402
 from django.middleware.csrf import get_token  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.utils.safestring import SafeString  # noqa: E402
+from django.views.decorators.cache import cache_control, cache_page  # noqa: E402
 from django.views.decorators.csrf import csrf_exempt  # noqa: E402
+from django.views.decorators.vary import vary_on_cookie  # noqa: E402
 
 from cookiesession import get_session  # noqa: E402
 
@@ -81,6 +84,13 @@ EXPIRIES: dict[str, Any] = {
     "delta": timedelta(minutes=1),
     "past": datetime(2020, 1, 1, tzinfo=timezone.utc),
     "none": None,
+}
+NUMBERS = count()
+#: What may stand below ``cache_page``.
+BELOW: dict[str, Any] = {
+    "nothing": lambda view: view,
+    "vary_on_cookie": vary_on_cookie,
+    "private": cache_control(private=True),
 }
 
 
@@ -180,6 +190,10 @@ def unused(request: HttpRequest) -> HttpResponse:
 
 def hello(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"hello {request.session.get('name', 'stranger')}")
+
+
+def number(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(request.session.setdefault("number", next(NUMBERS))))
 
 
 def expire(request: HttpRequest, expiry: str) -> HttpResponse:
@@ -305,6 +319,11 @@ SIMPLE = [
 ]
 urlpatterns = [
     *(path(view.__name__, view) for view in SIMPLE),
+    *(
+        path(f"cached/{name}/{view.__name__}", cache_page(60)(below(view)))
+        for name, below in BELOW.items()
+        for view in (hello, number)
+    ),
     path("store/<key>/<value>", store),
     path("drop/<key>", drop),
     path("expire/<expiry>", expire),

@@ -36,6 +36,7 @@ django_site.configure()
 import django.test  # noqa: E402
 from django.contrib.admin.checks import check_dependencies  # noqa: E402
 from django.contrib.auth.models import User  # noqa: E402
+from django.core.cache import cache  # noqa: E402
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
@@ -394,6 +395,16 @@ def test_the_other_sessions_are_ended_in_the_store(
         assert len(interface.list_sessions(User.objects.get(username="ada").pk)) == 1
 
 
+def test_without_djangos_user_key_no_session_of_a_user_is_found(clock: Clock) -> None:
+    interface = ServerSideSessionInterface(KEY, MemoryStore(clock=clock), clock=clock)
+    with given(interface):
+        visitor = Site(interface, False).visitor()
+        visitor.see("/login", user="ada")
+        user = User.objects.get(username="ada").pk
+        assert (interface.list_sessions(user), interface.end_sessions(user)) == ([], 0)
+        assert visitor.see("/who") == "ada"
+
+
 def test_messages_are_seen_once(site: Site) -> None:
     visitor = site.visitor()
     for text in ("one", "two"):
@@ -457,6 +468,31 @@ def test_a_response_cache_leaks_nothing(place: bool, path: str, interface: Any) 
         late = site.visitor()
         late.see("/store/name/eve")
         assert late.cookie is not None
+
+
+@pytest.mark.parametrize(
+    ("below", "view", "leaks"),
+    [
+        ("nothing", "hello", True),
+        ("nothing", "number", True),
+        ("vary_on_cookie", "hello", False),
+        ("vary_on_cookie", "number", True),
+        ("private", "hello", False),
+        ("private", "number", False),
+    ],
+)
+def test_a_cache_of_one_view_has_to_be_told_of_the_session(
+    below: str, view: str, leaks: bool, interface: Any
+) -> None:
+    cache.clear()
+    site = Site(interface, False)
+    visitors = [site.visitor() for _ in range(3)]
+    if view == "hello":
+        for visitor, name in zip(visitors, ("ada", "bob", "eve"), strict=True):
+            visitor.see(f"/store/name/{name}")
+    for _ in range(2):
+        pages = {visitor.see(f"/cached/{below}/{view}") for visitor in visitors}
+        assert (len(pages) < len(visitors)) == leaks
 
 
 # -- how long it lives ---------------------------------------------------------------
