@@ -131,6 +131,17 @@ def test_the_session_of_pyramid_shows_the_session_in_the_environ(serve: Serve) -
     assert get(serve(same), "/same") == ["in Pyramid", "in ours"]
 
 
+def test_without_a_middleware_the_environ_has_it_after_the_first_look() -> None:
+    def look(request: Any) -> str:
+        with pytest.raises(SessionUnavailable):
+            get_session(request.environ)
+        assert request.session == get_session(request.environ)
+        return "looked"
+
+    client = Client(make_app(SecureCookieSessionInterface(KEY), look))
+    assert get(client, "/look") == "looked"
+
+
 def test_what_pyramid_asks_of_sessions_and_factories_is_there() -> None:
     interface = SecureCookieSessionInterface(KEY)
     verifyObject(ISession, open_view(interface, {}))
