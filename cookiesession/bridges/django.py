@@ -133,12 +133,6 @@ class SessionStore(SessionBase):  # type: ignore[misc]
     def clear(self) -> None:
         self._session.clear()
 
-    async def aset(self, key: str, value: Any) -> None:
-        (await self._aget_session())[key] = value
-
-    async def aupdate(self, dict_: Mapping[str, Any]) -> None:
-        (await self._aget_session()).update(dict_)
-
     def set_expiry(self, value: datetime | timedelta | int | None) -> None:
         """Let the session end before its interface would end it.
 
@@ -149,15 +143,8 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         default = getattr(session_interface(), "permanent", False)
         self._session.permanent = default if value is None else value != 0
 
-    async def aset_expiry(self, value: datetime | timedelta | int | None) -> None:
-        await self._aget_session()
-        self.set_expiry(value)
-
     def get_expire_at_browser_close(self) -> bool:
         return not self._session.permanent
-
-    async def aget_expire_at_browser_close(self) -> bool:
-        return not (await self._aget_session()).permanent
 
     @property
     def session_key(self) -> str | None:
@@ -200,11 +187,13 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         self._session.clear()
         self._commit()
 
-    async def acycle_key(self) -> None:
-        await sync_to_async(self.cycle_key)()
-
-    async def aflush(self) -> None:
-        await sync_to_async(self.flush)()
+    # Off the event loop, as a store may have to be asked.
+    aset = sync_to_async(__setitem__)
+    aupdate = sync_to_async(update)
+    aset_expiry = sync_to_async(set_expiry)
+    aget_expire_at_browser_close = sync_to_async(get_expire_at_browser_close)
+    acycle_key = sync_to_async(cycle_key)
+    aflush = sync_to_async(flush)
 
     def delete(self, session_key: str | None = None) -> None:
         """End this session, or the one of that handle."""
