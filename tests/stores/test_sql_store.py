@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,23 @@ def test_without_sqlalchemy_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
     with pytest.raises(ConfigError, match=r'pip install "cookiesession\[sql\]"'):
         SQLStore(None)  # type: ignore[arg-type]
+
+
+def test_it_needs_no_greenlet(tmp_path: Path) -> None:
+    """SQLAlchemy's asynchronous part does, and brings it no more from 2.1 on."""
+    engines.need("sqlalchemy")
+    script = """if True:
+        import sys
+        sys.modules["greenlet"] = None
+        from sqlalchemy import create_engine
+        from cookiesession.stores import SQLStore
+        store = SQLStore(create_engine("sqlite:///sessions.db"))
+        store.create_table()
+        print(store.create("1" * 64, b"data", ttl=99, life=99, owner=None))
+    """
+    command = [sys.executable, "-c", script]
+    printed = subprocess.check_output(command, text=True, cwd=tmp_path)
+    assert printed == "True\n"
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql", "mariadb"])
