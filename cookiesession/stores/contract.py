@@ -193,7 +193,8 @@ class StoreContract(StoreRaces):
         assert store.end(key, version) is False
         assert store.end(key) is False
         assert store.end_all(owner) == 0
-        assert store.load(key) is None
+        # Where the index can lag, whatever it lists gets a tombstone.
+        assert store.load(key) in (None, ENDED)
 
     def test_replace_counts_the_ttl_from_now(self, store: SessionStore) -> None:
         keys = [create(store, ttl=100), create(store, ttl=1000)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cookiesession.stores import RedisStore, SessionStore, SQLStore
+from cookiesession.stores import RedisStore, SQLStore
 from cookiesession.stores.contract import StoreContract
 
 DATABASES: dict[str, tuple[str, dict[str, str]]] = {
@@ -59,11 +59,6 @@ class TestRedisStore(StoreContract):
         self.client = make_client(request.param)
         self.client.flushall()
         return RedisStore(self.client)
-
-    # To be taken out when the contract allows a tombstone where end_all found nothing.
-    @pytest.mark.xfail(reason="end_all leaves a tombstone under every listed key")
-    def test_a_record_expires_after_its_ttl(self, store: SessionStore) -> None:
-        super().test_a_record_expires_after_its_ttl(store)
 
     def advance(self, seconds: int) -> None:
         """Move the deadline of every key, and those that are written in its value."""
