@@ -120,6 +120,38 @@ def test_a_store_that_cannot_let_time_pass_skips_those_tests() -> None:
         StoreContract().advance(1)
 
 
+class NeverReplaces(MemoryStore):
+    def replace(self, *_: object, **__: object) -> bool:
+        return False
+
+
+class NeverEndsAVersion(MemoryStore):
+    def end(self, key: str, version: object = None) -> bool:
+        return version is None and super().end(key)
+
+
+BROKEN: dict[str, tuple[MemoryStore, Callable[..., None], str]] = {
+    "replace": (
+        NeverReplaces(),
+        StoreContract.test_no_update_is_lost,
+        "replace is False though nobody else has written",
+    ),
+    "end": (
+        NeverEndsAVersion(),
+        StoreContract.test_new_ids_do_not_outrun_end_all,
+        "end is False of a live record that has this version",
+    ),
+}
+
+
+@pytest.mark.parametrize(("store", "test", "fault"), BROKEN.values(), ids=BROKEN)
+def test_a_race_that_nobody_wins_fails_the_suite_and_says_why(
+    store: MemoryStore, test: Callable[..., None], fault: str
+) -> None:
+    with pytest.raises(AssertionError, match=fault):
+        test(StoreContract(), store)
+
+
 # -- both ---------------------------------------------------------------------------
 
 

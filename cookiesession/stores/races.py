@@ -139,8 +139,11 @@ class StoreRaces:
         key = create(store, b"0")
 
         def count() -> None:
-            done = 0
+            done = tries = 0
             while done < 20:
+                # Who fails was outrun by one of the 60 writes of the others.
+                assert tries < 1000, "replace is False though nobody else has written"
+                tries += 1
                 data, version = live(store, key)
                 data = b"%d" % (int(data) + 1)
                 done += store.replace(key, data, ttl=1000, version=version)
@@ -181,30 +184,27 @@ class StoreRaces:
             self._walk_and_end_all(store, new_name())
 
     def _walk_and_end_all(self, store: SessionStore, owner: str) -> None:
-        under_way = Barrier(4, timeout=60)
+        def step(keys: list[str]) -> bool:
+            """Get a new id, as a session does; False once it was ended."""
+            old, new = store.load(keys[-1]) or ENDED, new_name()
+            store.create(new, b"new", ttl=1000, life=1000, owner=owner)
+            moved = old.version is not None and store.end(keys[-1], old.version)
+            if not moved:
+                store.end(new)
+            keys.append(new)
+            return moved
 
-        def walk(key: str) -> list[str]:
-            """Get new ids, as a session does, until it is ended; all its ids."""
-            keys, ended = [key], False
-            while not ended and len(keys) < 100:
-                if len(keys) == 3:
-                    under_way.wait()
-                old, new = store.load(keys[-1]) or ENDED, new_name()
-                store.create(new, b"new", ttl=1000, life=1000, owner=owner)
-                ended = old.version is None or not store.end(keys[-1], old.version)
-                if ended:
-                    store.end(new)
-                keys.append(new)
-            return keys
+        def walk(keys: list[str]) -> None:
+            while len(keys) < 100 and step(keys):
+                pass
 
-        def end_all() -> list[str]:
-            under_way.wait()
+        def end_all() -> None:
             assert store.end_all(owner) > 0
-            return []
 
-        jobs: list[Callable[[], list[str]]] = [end_all]
-        jobs += [partial(walk, create(store, owner=owner)) for _ in range(3)]
-        walked = together(jobs)
+        walked = [[create(store, owner=owner)] for _ in range(3)]
+        for keys in walked:
+            assert step(keys), "end is False of a live record that has this version"
+        together([end_all, *(partial(walk, keys) for keys in walked)])
         assert not any(is_live(store, key) for key in chain(*walked))
         assert keys_of(store, owner) == set()
 
