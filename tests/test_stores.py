@@ -176,6 +176,25 @@ def test_a_store_shows_no_data(kind: str, path: Path) -> None:
         assert "secret" not in shown
 
 
+def test_where_end_all_fails_the_first_of_the_list_are_ended() -> None:
+    ended: list[str] = []
+
+    class Failing(MemoryStore):
+        def end(self, key: str, version: object = None) -> bool:
+            if len(ended) == 5:
+                raise OSError("down")
+            ended.append(key)
+            return super().end(key, version)
+
+    store = Failing()
+    for key in keys("a", 10):
+        create(store, key)
+    listed = [key for key, _ in store.of_owner(OWNER)]
+    with pytest.raises(OSError, match="down"):
+        store.end_all(OWNER)
+    assert ended == listed[:5]
+
+
 # -- memory -------------------------------------------------------------------------
 
 

@@ -93,7 +93,7 @@ class SessionStore(ABC):
         """Key and data of all live records of an owner."""
 
     def end_all(self, owner: str, keep: str | None = None) -> int:
-        """End all records of an owner.
+        """End all records of an owner, in the order in which :meth:`of_owner` has them.
 
         A store whose index can lag behind its records overrides this.
 
@@ -101,10 +101,10 @@ class SessionStore(ABC):
         :returns: How many were ended.
         """
         ended = 0
-        seen: set[str] = set() if keep is None else {keep}
+        seen = {keep}
         # A session that gets a new id meanwhile is created before it is ended: look
         # again until nothing new is seen.
-        while keys := {key for key, _ in self.of_owner(owner)} - seen:
-            seen |= keys
+        while keys := [key for key, _ in self.of_owner(owner) if key not in seen]:
+            seen.update(keys)
             ended += sum(map(self.end, keys))
         return ended

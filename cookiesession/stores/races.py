@@ -204,7 +204,8 @@ class StoreRaces:
         walked = [[create(store, owner=owner)] for _ in range(3)]
         for keys in walked:
             assert step(keys), "end is False of a live record that has this version"
-        together([end_all, *(partial(walk, keys) for keys in walked)])
+        jobs: list[Callable[[], None]] = [end_all]
+        together(jobs + [partial(walk, keys) for keys in walked])
         assert not any(is_live(store, key) for key in chain(*walked))
         assert keys_of(store, owner) == set()
 

@@ -180,8 +180,8 @@ class RedisStore(SessionStore):
         # the index and the records are read one after the other.
         ended = 0
         seen = {keep}
-        while keys := set(self._listed(owner)) - seen:
-            seen |= keys
+        while keys := [key for key in self._listed(owner) if key not in seen]:
+            seen.update(keys)
             for key in keys:
                 ended += self._run(_END, self._record(key), b"", _raw(owner))
         return ended
