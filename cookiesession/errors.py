@@ -66,8 +66,8 @@ class SessionTooLarge(ValueError):
         keys = ", ".join(f"{key!r:.60} ({length} bytes)" for key, length in biggest)
         super().__init__(
             f"the {what} would be {size} bytes, the limit is {limit}."
-            f" Biggest keys: {keys}. Keep such data on the server and only its id in"
-            " the session."
+            f" Biggest keys: {keys}. Keep such data in your database and only its id"
+            " in the session."
         )
 
 

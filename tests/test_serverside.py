@@ -243,6 +243,7 @@ def test_a_session_may_have_64_kilobytes_and_no_more(
     with pytest.raises(SessionTooLarge, match="the limit is 65536") as caught:
         client.write(a="x" * 66_000)
     assert caught.value.biggest[0][0] == "a"
+    assert "Keep such data in your database" in str(caught.value)
     assert store.names == ["load"]
     assert len(client.visit()["a"]) == 65_000
     with pytest.raises(SessionTooLarge):
