@@ -79,7 +79,8 @@ redis.call('SET', KEYS[1], '', 'EX', {TOMBSTONE})
 return head == '' and 0 or 1
 """
 
-# ZADD comes first, for a full server to refuse it.
+# ZADD comes first, for a full server to refuse it. A key stays listed, ended or not,
+# until its life is over; then the next key of its owner sweeps it out.
 _LIST = """
 local key, life = unpack(ARGV)
 local now = redis.call('TIME')[1]
@@ -92,13 +93,14 @@ return 1
 
 
 class RedisStore(SessionStore):
-    """Keeps sessions in Redis (7 or newer) or Valkey.
+    """Keeps sessions in Redis (6.2 or newer) or Valkey.
 
     The server needs ``maxmemory-policy noeviction``: any other policy forgets sessions
     before their time, and the index of an owner before the sessions in it, which then
     survive a log out everywhere. A server that is full refuses new and changed sessions
     and still ends them. What it acknowledged and then loses, as in an asynchronous
-    failover or a restart from an old snapshot, is lost: logouts too.
+    failover or a restart from an old snapshot, is lost: logouts too. A replica that
+    Sentinel or a Cluster promotes before its first sync has ended lacks older sessions.
 
     :param client: A ready client of redis-py or valkey-py for one server or a Cluster,
         or what ``Sentinel.master_for`` returns: synchronous, of bytes

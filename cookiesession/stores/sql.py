@@ -64,7 +64,10 @@ class SQLStore(SessionStore):
 
     On SQLite the engine should set ``PRAGMA journal_mode=WAL`` and
     ``PRAGMA synchronous=NORMAL`` on each connection: otherwise every write waits for
-    the disk. (:class:`cookiesession.stores.SQLiteStore` does, and needs no SQLAlchemy.)
+    the disk. Before the process forks, as under ``gunicorn --preload``, call
+    ``engine.dispose()``: what a child writes is lost when its parent closes a
+    connection that was open then, whatever the child itself disposes of.
+    (:class:`cookiesession.stores.SQLiteStore` does both, and needs no SQLAlchemy.)
 
     :param engine: A ready :class:`sqlalchemy.Engine`, synchronous.
     :param table: The name of the table: letters, digits and ``_``, 50 at most.

@@ -8,8 +8,9 @@ less, may take back the last moments.
 Connections belong to a process, not to a thread: an operation takes an idle one, or
 opens one. All are closed before the process forks: SQLite keeps a list of the locks
 that a process holds, a child inherits the list but not the locks, and what it commits,
-by a connection of its own, is lost as soon as the parent closes the file. A server that
-forks behind Python's back, as uWSGI does, has to load the app after it (``lazy-apps``).
+by a connection of its own, is lost as soon as the parent closes the file. Under a
+server that forks behind Python's back, as uWSGI does, no session may be used before it:
+an app that uses some while it is loaded has to be loaded after it (``lazy-apps``).
 """
 
 from __future__ import annotations
