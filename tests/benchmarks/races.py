@@ -5,8 +5,7 @@ clients count in one session, each by a key of its own or both by the same, with
 millisecond between reading and writing. Logouts: a request takes 20 milliseconds until
 it writes, and its user logs out halfway, or within two milliseconds of the write. What
 then still shows the user, by the cookie of before or by one that the slow response set,
-is alive. Needs the engines, and ``tests`` and ``tests/benchmarks`` on the
-``PYTHONPATH``; asserts nothing.
+is alive. Needs the engines, and is run by ``tox -e races``; asserts nothing.
 """
 
 from __future__ import annotations

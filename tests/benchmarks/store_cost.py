@@ -5,8 +5,7 @@ same request without it, each the least of short batches that took turns, and of
 runs: what else a machine does only ever adds. Engines are as durable for one as for the
 other: Redis in memory, SQLite in WAL mode with ``synchronous=NORMAL``, one PostgreSQL;
 Beaker's files are not synced. Flask-Session, Beaker and starsessions write in requests
-that only read, too, as they come. Needs the engines, and ``tests`` and
-``tests/benchmarks`` on the ``PYTHONPATH``.
+that only read, too, as they come. Needs the engines; run by ``tox -e bench-stores``.
 """
 
 from __future__ import annotations
