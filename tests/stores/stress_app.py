@@ -51,6 +51,8 @@ interface = ServerSideSessionInterface(
     store(os.environ["STORE"]),
     cookie=CookieOptions(name="session", secure=False),
 )
+# Of what is open now, nothing may harm the children of a server that forks later.
+interface.list_sessions("nobody")
 
 
 def pause(milliseconds: str) -> None:

@@ -10,11 +10,13 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from stores import engines
 from support import ROOT, free_port, serve
 from visitor import Reply, Visitor
 
@@ -55,19 +57,27 @@ def port(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[int]:
     """Where the app listens."""
-    port, workers = free_port(), request.param
-    command = f"python -m gunicorn --workers {workers} --threads 4 --bind"
-    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     folder: Path = tmp_path_factory.mktemp("gunicorn")
+    with serving(spec, f"--workers {request.param} --threads 4", folder) as port:
+        yield port
+
+
+@contextmanager
+def serving(spec: str, options: str, folder: Path) -> Iterator[int]:
+    """gunicorn, with these options; where the app listens."""
+    port = free_port()
+    path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     with serve(
-        *command.split(),
-        f"127.0.0.1:{port}",
+        *f"python -m gunicorn {options} --bind 127.0.0.1:{port}".split(),
         "stores.stress_app:app",
         port=port,
         cwd=folder,
         env={"STORE": spec, "PYTHONPATH": path},
-    ):
+    ) as gunicorn:
         yield port
+        # It tells its workers: one of gevent's that is told twice may hang.
+        gunicorn.terminate()
+        gunicorn.wait(10)
 
 
 def ask(port: int, path: str, cookie: str | None = None) -> Reply:
@@ -111,6 +121,32 @@ def test_different_keys_that_change_at_once_are_all_kept(port: int) -> None:
         assert set(replies) == {200}
     kept = value(ask(port, "/read", cookie))
     assert set(kept) == {"first", *(f"k{n}" for n in range(100))}
+
+
+WORKERS = {
+    "greenlets": "--workers 2 --worker-class gevent",
+    "forked": "--workers 2 --threads 4 --preload",
+    "greenlets, forked": "--workers 2 --worker-class gevent --preload",
+}
+
+
+@pytest.mark.parametrize("options", WORKERS.values(), ids=WORKERS)
+@pytest.mark.parametrize("engine", ["sqlite", "redis"])
+def test_other_workers_keep_all_keys_as_well(
+    engine: str, options: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    engines.need("gevent", "redis")
+    where: object = tmp_path / "sessions.db"
+    if engine == "redis":
+        where = request.getfixturevalue("redis_port")
+    keys = [f"k{n}" for n in range(40)]
+    with serving(f"{engine}:{where}", options, tmp_path) as port:
+        cookie = begin(port)
+        replies = at_once(
+            *[partial(ask, port, f"/add?key={key}&ms=5", cookie) for key in keys]
+        )
+        assert {reply.status for reply in replies} == {200}
+        assert set(value(ask(port, "/read", cookie))) == {"first", *keys}
 
 
 @pytest.mark.parametrize("milliseconds", [0, 2, 20])
