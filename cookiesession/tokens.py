@@ -122,7 +122,7 @@ class Codec(ABC):
         try:
             text = payload.decode()
             data = self._serializer.loads(text)
-            permanent = PERMANENT in data and bool(data.pop(PERMANENT))
+            permanent = bool(data.pop(PERMANENT, False))
         except Exception:  # noqa: BLE001
             # An application's tag may raise anything, and so may a parser that a
             # hostile payload drives to its limits.
