@@ -187,7 +187,9 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         self._session.clear()
         self._commit()
 
-    # Off the event loop, as a store may have to be asked.
+    # Off the event loop, as a store may have to be asked. (To pyright a Coroutine is not
+    # the CoroutineType that it infers from Django's own.)
+    # pyright: reportAssignmentType=false
     aset = sync_to_async(__setitem__)
     aupdate = sync_to_async(update)
     aset_expiry = sync_to_async(set_expiry)
