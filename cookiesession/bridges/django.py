@@ -16,6 +16,9 @@ Its words mean what ours do: ``flush()`` is ``clear()``, ``cycle_key()`` is
 our sessions, the session itself is ``get_session(request.META)``.
 """
 
+# What sync_to_async gives is a Coroutine; of Django's own a CoroutineType is inferred.
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 import re
@@ -187,9 +190,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         self._session.clear()
         self._commit()
 
-    # Off the event loop, as a store may have to be asked. (To pyright a Coroutine is not
-    # the CoroutineType that it infers from Django's own.)
-    # pyright: reportAssignmentType=false
+    # Off the event loop, as a store may have to be asked.
     aset = sync_to_async(__setitem__)
     aupdate = sync_to_async(update)
     aset_expiry = sync_to_async(set_expiry)
