@@ -515,6 +515,22 @@ def test_where_the_creation_time_is_written(
     )
 
 
+@pytest.mark.parametrize(
+    "format", params_of({"signed": SignedFormat(), "flask": FLASK})
+)
+def test_what_looks_like_the_creation_time_inside_a_value_is_the_user_s(
+    clock: Clock, format: SignedFormat
+) -> None:
+    interface = made(clock, format=format)
+    browser = Browser()
+    browser.visit(interface, lambda s: s.update(a={"_cs": START, "x": 1}))
+    clock.advance(minutes=1)
+
+    browser.visit(interface, lambda s: s["a"].pop("_cs"))
+
+    assert browser.visit(interface, dict) == {"a": {"x": 1}}
+
+
 # -- the browser's side ----------------------------------------------------------------
 
 
