@@ -5,16 +5,16 @@
     Exception
     ├── ValueError
     │   ├── ConfigError         an option or key that cannot work, where it is written
-    │   └── SessionTooLarge     a cookie that browsers would drop, before it is sent
+    │   └── SessionTooLarge     a session that does not fit its cookie or its store
     └── RuntimeError
-        ├── SessionUnavailable  there is no session to change, and why
+        ├── SessionUnavailable  there is no session to change, or its store failed
         └── SessionCommitted    a change that comes after the headers have left
 
-All four are mistakes of the developer or the operator and say how to mend them. A
-value that cannot be stored raises a plain :exc:`TypeError` with its path, a reserved
-key a :exc:`ValueError`, and a breach of PEP 3333 what :mod:`wsgiref` raises. What a
-client sends never raises: it gives an empty session and a :data:`Rejection` in
-``session.rejection``. No message holds a key, a token or a session value.
+The messages say how to mend it. A value that cannot be stored raises a plain
+:exc:`TypeError` with its path, a reserved key a :exc:`ValueError`, and a breach of PEP
+3333 what :mod:`wsgiref` raises. What a client sends never raises: it gives an empty
+session and a :data:`Rejection` in ``session.rejection``. No message holds a key, a
+token or a session value.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from typing import Literal
 
 #: Why a cookie was not used. Of several reasons, the first of these is told.
 Rejection = Literal[
+    "ended",  # in a store: it was ended within the last minute
     "idle_expired",  # not renewed within the idle timeout
     "absolute_expired",  # older than the absolute timeout
     "not_yet_valid",  # issued in the future: a machine's clock is ahead
     "malformed",  # authentic, but nothing that can be a session
     "too_large",  # longer than any cookie that browsers keep
     "bad_signature",  # another key, salt, format or cookie name, or an attack
-    "ended",  # in a store: it was ended within the last minute
     "gone",  # in a store: there is no record of it
     "unavailable",  # the store failed
 ]

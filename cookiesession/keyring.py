@@ -20,7 +20,7 @@ MAX_CANDIDATES = 8
 # programs that sign with our key can make a browser keep.
 _MAX_TOKEN = 4096
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
-_MOST_TELLING_FIRST: tuple[Rejection, ...] = get_args(Rejection)
+MOST_TELLING_FIRST: tuple[Rejection, ...] = get_args(Rejection)
 
 
 def tokens_in(values: Sequence[str]) -> list[bytes]:
@@ -35,7 +35,7 @@ class Keyring:
     """The codecs of one cookie name, in order of preference."""
 
     def __init__(
-        self, codecs: Iterable[Codec], timeouts: Timeouts, max_token: int = _MAX_TOKEN
+        self, codecs: Iterable[Codec], timeouts: Timeouts, max_token: int
     ) -> None:
         self.codecs = tuple(codecs)
         self._rejects = timeouts.rejects
@@ -56,7 +56,7 @@ class Keyring:
         if opened:
             return min(opened, key=lambda o: (self.codecs.index(o.codec), -o.issued))
         reasons: list[Rejection] = [
-            reason for reason in _MOST_TELLING_FIRST if reason in outcomes
+            reason for reason in MOST_TELLING_FIRST if reason in outcomes
         ]
         return reasons[0] if reasons else "bad_signature"
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from .cookies import find_cookies
 from .errors import SessionUnavailable
-from .keyring import CookieReader, tokens_in
+from .keyring import MOST_TELLING_FIRST, CookieReader, tokens_in
 from .policy import log_rejection
 from .records import Ids, Records, key_of, new_id
 from .stores.base import Record, SessionStore
@@ -160,8 +160,7 @@ class Reader:
             tracked.cookie_issued, tracked.cookie_by_first = issued, by_first
             break
         if tracked is None:
-            # What ended just now is told first: a newer cookie may be on its way.
-            tracked = self._none("ended" if "ended" in reasons else reasons[0], now)
+            tracked = self._none(min(reasons, key=MOST_TELLING_FIRST.index), now)
         tracked.ids = tuple(id for id, _, _ in verified)
         return tracked
 

@@ -359,6 +359,19 @@ def test_of_several_reasons_ended_is_told(client: Client, store: Spy) -> None:
         assert session.rejection == "ended"
 
 
+def test_of_other_reasons_the_most_telling_is_told(clock: Clock) -> None:
+    """In whatever order the cookies come."""
+    store = Spy(clock)
+    gone = made(Spy(clock), clock).make_cookie({"n": 1})
+    expired = made(store, clock, idle_timeout=None).make_cookie({"n": 1})
+    clock.advance(days=32)
+    interface = made(store, clock)
+    for header in (f"{gone}; {expired}", f"{expired}; {gone}"):
+        session = interface.open_session({"HTTP_COOKIE": header})
+        assert session is not None
+        assert session.rejection == "idle_expired"
+
+
 # -- time ------------------------------------------------------------------------------
 
 

@@ -3,8 +3,8 @@
 A bridge makes a framework's own session ours. Where a :class:`~cookiesession.
 SessionMiddleware` with the same interface is around the framework, it hands that one's
 session out and lets it save; elsewhere it opens and saves by itself. Either way the
-framework's response says what the session means for caches, so that a cache inside the
-app cannot hand one user's page to another.
+framework's response says what the session means for caches. A cache that keeps what a
+view returned, before it is a response, does not see it.
 """
 
 from __future__ import annotations

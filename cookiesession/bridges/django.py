@@ -42,6 +42,7 @@ from ..cookies import CookieOptions
 from ..errors import ConfigError, SessionCommitted
 from ..headers import Headers
 from ..interface import SessionInterface
+from ..reading import ask
 from ..securecookie import SecureCookieSessionInterface
 from ..serializer import TaggedJSONSerializer
 from ..sessions import NullSession, SessionMixin
@@ -143,7 +144,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]
             of the browser's session; ``None`` for the interface's own rule.
         """
         super().set_expiry(value)
-        default = getattr(session_interface(), "permanent", False)
+        default = getattr(self._interface, "permanent", False)
         self._session.permanent = default if value is None else value != 0
 
     def get_expire_at_browser_close(self) -> bool:
@@ -203,14 +204,14 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         if session_key is None or session_key == self.session_key:
             self.flush()
         elif store := self._store_of(session_key):
-            store.end(session_key)
+            ask(store.end, session_key)
 
     def exists(self, session_key: str) -> bool:
         """Whether this is the session's key, or a store has one of that handle."""
         if session_key == self.session_key:
             return not self._session.new
         store = self._store_of(session_key)
-        record = store and store.load(session_key)
+        record = store and ask(store.load, session_key)
         return bool(record and record.version is not None)
 
     def load(self) -> dict[str, Any]:

@@ -742,6 +742,24 @@ def test_a_store_is_asked_for_handles_only(key: str) -> None:
         assert store.asked == []
 
 
+def test_a_store_that_is_down_says_so_without_its_own_words() -> None:
+    class Down(Store):
+        def load(self, key: str) -> Any:
+            raise OSError(f"no answer for {key}")
+
+        def end(self, key: str, version: object = None) -> bool:
+            raise OSError(f"no answer for {key}")
+
+    key = "a" * 64
+    with given(ServerSideSessionInterface(KEY, Down())):
+        for ask in (SessionStore().exists, SessionStore().delete):
+            with pytest.raises(
+                SessionUnavailable, match=r"failed \(OSError\)"
+            ) as error:
+                ask(key)
+            assert key not in str(error.value)
+
+
 # -- tests and scripts -----------------------------------------------------------------
 
 
