@@ -16,17 +16,7 @@ Headers = list[tuple[str, str]]
 
 def vary_on_cookie(headers: Headers) -> None:
     """Merge ``Vary: Cookie`` (RFC 9110, section 12.5.5) into the headers."""
-    last = None
-    for header in headers:
-        if header[0].lower() == "vary":
-            fields = {field.strip().lower() for field in header[1].split(",")}
-            if "cookie" in fields or "*" in fields:
-                return
-            last = header
-    if last is None:
-        headers.append(("Vary", "Cookie"))
-    else:
-        _extend(headers, last, "Cookie")
+    _merge(headers, "Vary", "Cookie", {"cookie", "*"})
 
 
 def keep_private(headers: Headers) -> None:
@@ -35,16 +25,8 @@ def keep_private(headers: Headers) -> None:
     RFC 9111, section 3: without ``private`` or ``no-store`` they may store what has,
     say, a ``max-age``.
     """
-    last = None
-    for header in headers:
-        if header[0].lower() == "cache-control":
-            if _directives(header[1]) & {"private", "no-store", "public", "s-maxage"}:
-                return
-            last = header
-    if last is None:
-        headers.append(("Cache-Control", "private"))
-    else:
-        _extend(headers, last, "private")
+    enough = {"private", "no-store", "public", "s-maxage"}
+    _merge(headers, "Cache-Control", "private", enough)
 
 
 def is_shared(headers: Headers) -> bool:
@@ -87,10 +69,20 @@ def repeat(saved: Headers, headers: Headers) -> None:
             headers.append((name, value))
 
 
-def _extend(headers: Headers, header: tuple[str, str], item: str) -> None:
-    name, value = header
-    extended = f"{value}, {item}" if value.strip() else item
-    headers[headers.index(header)] = (name, extended)
+def _merge(headers: Headers, name: str, item: str, enough: set[str]) -> None:
+    """Add an item to the last header of this name, or the header; not where one of them
+    has one of the items that are enough."""
+    kind, last = name.lower(), None
+    for index, header in enumerate(headers):
+        if header[0].lower() == kind:
+            if _directives(header[1]) & enough:
+                return
+            last = index
+    if last is None:
+        headers.append((name, item))
+    else:
+        theirs, value = headers[last]
+        headers[last] = (theirs, f"{value}, {item}" if value.strip() else item)
 
 
 def _directives(value: str) -> set[str]:

@@ -73,8 +73,9 @@ _WELL_KNOWN = frozenset(
         "test non dev secret",
         # Redash
         "c292a0a3aa32397cdb050e233733900f",
-        # our README
+        # our documentation, once
         "an example key that is not a secret",
+        "a key that `python -m cookiesession keygen` has printed",
     )
 )
 

@@ -109,7 +109,7 @@ class Scribe:
         """
         key = key_of(id)
         times = {"ttl": TOMBSTONE, "life": TOMBSTONE}
-        ask(self._store.create, key, b"-", owner=None, **times)
+        ask(self._store.create, key, b"-", owner=None, **times)  # never read
         ask(self._store.end, key)
 
     def is_login(self, tracked: Stored) -> bool:

@@ -65,6 +65,7 @@ class Settings:
         cls,
         subject: str,
         secret_key: str | bytes | None,
+        *,
         fallback_keys: Sequence[str | bytes],
         cookie: CookieOptions,
         format: Format,
@@ -74,7 +75,6 @@ class Settings:
         permanent: bool,
         leeway: timedelta,
         clock: Callable[[], float],
-        *,
         faults: Iterable[str] = (),
     ) -> Settings:
         """The options of an interface; logs what is wrong with its key.
@@ -251,6 +251,8 @@ class CookieInterface(SessionInterface, Generic[_Session_co]):
         self.clock = settings.clock
         #: What is wrong with the secret key, and the remedy; empty if it is usable.
         self.problem = settings.problem
+        #: How long sessions live.
+        self.timeouts = settings.timeouts
         #: How responses speak of the cookie.
         self.manners = Manners(settings.cookie, others)
         self._mark = f"cookiesession.open.{settings.cookie.name}"
@@ -343,6 +345,19 @@ class CookieInterface(SessionInterface, Generic[_Session_co]):
     def cookie_to_set(self, tracked: Any, status: str, headers: Headers) -> str | None:
         """Save a session that was touched; the Set-Cookie value that the response owes
         it."""
+
+    def set_cookie(
+        self, token: str, tracked: Tracked, issued: int, name: str | None = None
+    ) -> str:
+        """The Set-Cookie value for a token, which the browser keeps as long as the
+        session lives if it is permanent.
+
+        :param name: The cookie's, where it is not ours.
+        """
+        expires = None
+        if tracked.permanent:
+            expires = self.timeouts.expires(issued, min(tracked.created, issued))
+        return self.cookie.set_cookie(token, expires, name)
 
 
 def log_rejection(reason: str) -> None:

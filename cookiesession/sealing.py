@@ -18,7 +18,7 @@ class Sealer:
     """Seals sessions, with a place for their creation time or without one.
 
     :param has_absolute_timeout: Whether a timeout needs the creation time, also in a
-        format that has no place for it.
+        format that leaves it out otherwise.
     :param max_size: The most bytes that a cookie's name and value may have together;
         ``None`` for what is kept elsewhere.
     """

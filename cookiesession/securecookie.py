@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .cookies import CookieOptions
 from .errors import SessionTooLarge
@@ -19,11 +19,8 @@ from .policy import CookieInterface, Settings, log_rejection
 from .sealing import GOES_ON, NOT_REISSUED, Sealer, goes_on
 from .sessions import TrackedSession
 from .signed import FLASK, SignedFormat
-from .tokens import Codec, Format, Opened
+from .tokens import Format, Opened
 from .tracking import Tracked
-
-if TYPE_CHECKING:
-    pass
 
 
 class SecureCookieSession(TrackedSession):
@@ -79,17 +76,16 @@ class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
         settings = Settings.check(
             type(self).__name__,
             secret_key,
-            fallback_keys,
-            cookie,
-            format,
-            accept,
-            idle_timeout,
-            absolute_timeout,
-            permanent,
-            leeway,
-            clock,
+            fallback_keys=fallback_keys,
+            cookie=cookie,
+            format=format,
+            accept=accept,
+            idle_timeout=idle_timeout,
+            absolute_timeout=absolute_timeout,
+            permanent=permanent,
+            leeway=leeway,
+            clock=clock,
         )
-        self._timeouts = settings.timeouts
         self._reader = CookieReader(
             cookie.name,
             settings.formats,
@@ -110,7 +106,7 @@ class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
         Its keys, name, attributes and lifetime are Flask's, and so is the format: what
         one writes the other reads. Two things Flask has no word for: a cookie without
         SameSite is written with ``Lax``, which is what browsers take it for, and there
-        is no absolute timeout, because Flask's cookie has no place for a creation time.
+        is no absolute timeout, because Flask would show its creation time as a key.
 
         :param config: ``app.config``, or any mapping with some of its keys; what is not
             there is as in Flask.
@@ -195,7 +191,7 @@ class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
             return None
         if came is None or not tracked.data:
             return None
-        due = self._timeouts.is_due(came.issued, came.permanent, tracked.touched_at)
+        due = self.timeouts.is_due(came.issued, came.permanent, tracked.touched_at)
         if not due and came.codec is self._writer:
             return None
         now = self.clock()
@@ -206,7 +202,7 @@ class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
             if due or self._reader.first_of[came.codec] is not came.codec:
                 return self._seal(tracked, issued, text)
             token = self._sealer.seal(self._writer, tracked, issued)
-            return self._set_cookie(self._writer, token, tracked, issued)
+            return self.set_cookie(token, tracked, issued)
         except (SessionTooLarge, TypeError):
             self.manners.warn_once(NOT_REISSUED)
         return None
@@ -226,12 +222,4 @@ class SecureCookieSessionInterface(CookieInterface[SecureCookieSession]):
             codec = self._reader.first_of[came.codec]
             token = self._sealer.seal(codec, tracked, issued)
             self.manners.warn_once(GOES_ON)
-        return self._set_cookie(codec, token, tracked, issued)
-
-    def _set_cookie(
-        self, codec: Codec, token: str, tracked: Tracked, issued: int
-    ) -> str:
-        expires = None
-        if tracked.permanent:
-            expires = self._timeouts.expires(issued, min(tracked.created, issued))
-        return self.cookie.set_cookie(token, expires, codec.name)
+        return self.set_cookie(token, tracked, issued, codec.name)

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from .cookies import CookieOptions
 from .errors import SessionTooLarge, SessionUnavailable
@@ -28,9 +28,6 @@ from .sessions import SessionMixin, TrackedSession
 from .signed import SignedFormat
 from .stores.base import SessionStore
 from .tokens import Format
-
-if TYPE_CHECKING:
-    pass
 
 logger = logging.getLogger("cookiesession")
 
@@ -93,22 +90,21 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
         settings = Settings.check(
             type(self).__name__,
             secret_key,
-            fallback_keys,
-            cookie,
-            format,
-            accept,
-            idle_timeout,
-            absolute_timeout,
-            permanent,
-            leeway,
-            clock,
+            fallback_keys=fallback_keys,
+            cookie=cookie,
+            format=format,
+            accept=accept,
+            idle_timeout=idle_timeout,
+            absolute_timeout=absolute_timeout,
+            permanent=permanent,
+            leeway=leeway,
+            clock=clock,
             faults=faults,
         )
         #: Where the records are kept.
         self.store = store
         #: The session key that says who is logged in.
         self.user_key = user_key
-        self._timeouts = settings.timeouts
         self._ids = Ids(settings.keys, cookie.name)
         self._records = Records(settings.formats, settings.keys, settings.timeouts)
         self._checker = settings.formats[0].bind(settings.keys[0], "record")
@@ -130,7 +126,7 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
             store,
             self._records,
             self._sealer,
-            self._timeouts,
+            self.timeouts,
             clock,
             user_key,
             self.patience,
@@ -142,6 +138,7 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
     def list_sessions(self, user: User) -> list[SessionInfo]:
         """A user's live sessions, the one written last first.
 
+        :param user: Who, as under ``user_key``: a str, an int or a UUID.
         :raises TypeError: For what is no str, int or UUID.
         :raises SessionUnavailable: If the store fails.
         """
@@ -152,6 +149,7 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
 
         A login that has passed its password check already comes after it.
 
+        :param user: As for :meth:`list_sessions`.
         :param keep: The session to keep: everywhere else.
         :returns: How many sessions were ended.
         :raises TypeError: For what is no str, int or UUID.
@@ -166,6 +164,7 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
     def end_session(self, user: User, handle: str) -> bool:
         """End one session of this user's, and of nobody else's.
 
+        :param user: As for :meth:`list_sessions`.
         :param handle: As :class:`SessionInfo` has it; may come from a form.
         :returns: Whether there was such a session.
         :raises TypeError: For what is no str, int or UUID.
@@ -281,7 +280,7 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
         pure = tracked.pure_id is not None
         if pure and not tracked.data:
             return None  # nothing to take over
-        due = self._timeouts.is_due(tracked.came.issued, False, tracked.touched_at)
+        due = self.timeouts.is_due(tracked.came.issued, False, tracked.touched_at)
         cookie_due = pure or self._is_cookie_due(tracked)
         if not (due or cookie_due or not tracked.by_writer) or not may_reissue():
             return None
@@ -302,16 +301,13 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
         """Whether the cookie's key, or its life in the browser, asks for a new one."""
         return not tracked.cookie_by_first or (
             tracked.came.permanent
-            and self._timeouts.is_due(tracked.cookie_issued, True, tracked.touched_at)
+            and self.timeouts.is_due(tracked.cookie_issued, True, tracked.touched_at)
         )
 
     def _cookie_for(self, tracked: Stored) -> str:
         assert tracked.id is not None
         issued = int(self.clock())
-        expires = None
-        if tracked.permanent:
-            expires = self._timeouts.expires(issued, min(tracked.created, issued))
-        return self.cookie.set_cookie(self._ids.seal(tracked.id, issued), expires)
+        return self.set_cookie(self._ids.seal(tracked.id, issued), tracked, issued)
 
     def _look_inside(self, tracked: Stored) -> tuple[bool, str | None]:
         writer = self._records.writer(tracked.key, known=tracked.first_codec)

@@ -59,7 +59,8 @@ class SignedFormat(Format):
 
 class _FlaskFormat(SignedFormat):
     """Flask's way where it differs: it always tries to compress, so that no cookie is
-    longer than Flask's, and it has no place for a creation time."""
+    longer than Flask's, and leaves out the creation time, which Flask would show as a
+    key of the session, unless a timeout needs it."""
 
     keeps_creation = False
     compress_from = 0

@@ -21,7 +21,7 @@ from typing import Any
 from ..errors import ConfigError
 from .base import GRACE, TOMBSTONE, Record, SessionStore
 
-_log = logging.getLogger("cookiesession")
+logger = logging.getLogger("cookiesession")
 
 #: The value of a record: its version, the time in milliseconds at which its life is
 #: over, its owner, and the data. A tombstone is the empty string.
@@ -120,7 +120,7 @@ class RedisStore(SessionStore):
         if faults:
             raise ConfigError("RedisStore", faults)
         if not _options(client).get("socket_timeout"):
-            _log.warning(
+            logger.warning(
                 "RedisStore: the client has no socket_timeout, so requests hang for"
                 " ever when the server does; give it one, such as socket_timeout=1"
             )
@@ -220,7 +220,7 @@ class RedisStore(SessionStore):
         except Exception:  # noqa: BLE001  not everybody may ask; the rest works
             return
         if policy != "noeviction":
-            _log.warning(
+            logger.warning(
                 "RedisStore: the server's maxmemory-policy is %s, which forgets"
                 " sessions before their time and lets some survive a log out"
                 " everywhere; set it to noeviction",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-_log = logging.getLogger("cookiesession")
+logger = logging.getLogger("cookiesession")
 
 #: Now, in seconds since 1970, by the clock of the database: there is one, while the
 #: machines of an app may disagree by minutes. All are free of time zones.
@@ -208,7 +208,7 @@ class SQLStore(SessionStore):
             with self._engine.begin() as connection:
                 self._delete(connection, GRACE, SWEEP)
         except SQLAlchemyError as error:  # the session is there; the next one cleans up
-            _log.info(
+            logger.info(
                 "SQLStore: rows that expired were not deleted: %s", type(error).__name__
             )
         return created
