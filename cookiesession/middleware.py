@@ -94,7 +94,9 @@ class SessionMiddleware:
         # The response keeps its own reference to the session: an app may replace what
         # is in the environ, and CherryPy hands its handlers a copy.
         response = _Response(interface, environ, session, start_response)
-        environ[self._mark] = session
+        is_first = self._mark not in environ  # an interface around us keeps its own
+        if is_first:
+            environ[self._mark] = session
         body = None
         try:
             body = self.app(environ, response.start)
@@ -112,7 +114,8 @@ class SessionMiddleware:
                 close()
             raise
         finally:
-            environ.pop(self._mark, None)
+            if is_first:
+                environ.pop(self._mark, None)
 
     def _is_to_be_saved(self, session: object) -> bool:
         if self.interface.is_null_session(session):

@@ -1153,6 +1153,31 @@ def test_of_two_middlewares_with_one_interface_the_inner_one_steps_back(
     assert caplog.records == []
 
 
+def test_an_interface_of_the_same_cookie_name_hides_no_other() -> None:
+    """What is within it, or comes after it, still finds the session that is open."""
+
+    def logout(environ: Any, start_response: Any) -> list[bytes]:
+        session_of(environ).clear()
+        start_response(OK, PLAIN)
+        return []
+
+    def unused(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("404 Not Found", PLAIN)
+        return []
+
+    stranger = SecureCookieSessionInterface(KEY)
+
+    def cascade(environ: Any, start_response: Any) -> Any:
+        session_of(environ)["tried"] = 1
+        SessionMiddleware(unused, stranger, environ_key="b")(environ, lambda *_: bytes)
+        return SessionMiddleware(logout, INTERFACE)(environ, start_response)
+
+    cookie = INTERFACE.make_cookie({"user": "ada"})
+    server = Server(SessionMiddleware(cascade, INTERFACE), cookie).run()
+    [deleted] = values_of(server.headers, "Set-Cookie")
+    assert INTERFACE.read_cookie(deleted) == {}
+
+
 def test_a_sub_request_that_shares_the_environ_shares_the_session() -> None:
     """What it changes is saved by the request that it belongs to."""
     interface = CountingInterface(fails=False)

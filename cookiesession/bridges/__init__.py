@@ -55,7 +55,7 @@ def open_session(
     if interface.is_null_session(session):
         return session, False
     # What is within, a middleware or another bridge, leaves the saving to us.
-    environ[interface.mark] = session
+    environ.setdefault(interface.mark, session)
     return session, True
 
 
@@ -64,7 +64,8 @@ def release(environ: WSGIEnvironment, interface: SessionInterface) -> None:
 
     An environ may live longer than its request, where a request is tried again, say.
     """
-    environ.pop(interface.mark, None)
+    if session_under_way(environ, interface) is not None:
+        del environ[interface.mark]
 
 
 def speak(headers: Headers, session: SessionMixin) -> None:
