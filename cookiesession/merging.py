@@ -21,7 +21,7 @@ from typing import Any
 from .encoding import Malformed
 from .errors import SessionTooLarge, SessionUnavailable
 from .reading import Stored, ask
-from .records import Records, key_of, owner_of
+from .records import Records, is_user, key_of, owner_of
 from .sealing import GOES_ON, Sealer, goes_on
 from .stores.base import TOMBSTONE, SessionStore
 from .timeouts import Timeouts
@@ -73,7 +73,6 @@ def _differ(codec: Codec, value: Any, before: Any) -> bool:
 class Scribe:
     """Writes the records of sessions.
 
-    :param user_key: The session key that says who is logged in.
     :param patience: For how many seconds a change that meets others is tried again.
     :param warn_once: Logs a warning, the first time.
     """
@@ -85,7 +84,6 @@ class Scribe:
         sealer: Sealer,
         timeouts: Timeouts,
         clock: Callable[[], float],
-        user_key: str,
         patience: float,
         warn_once: Callable[[str], None],
     ) -> None:
@@ -94,7 +92,6 @@ class Scribe:
         self._sealer = sealer
         self._timeouts = timeouts
         self._clock = clock
-        self._user_key = user_key
         self._patience = patience
         self._warn_once = warn_once
 
@@ -114,8 +111,8 @@ class Scribe:
 
     def is_login(self, tracked: Stored) -> bool:
         """Whether the request sets a user where the session that came had none."""
-        return self._user(tracked.data) is not None and (
-            tracked.came is None or self._user(tracked.came.data) is None
+        return tracked.user_of(tracked.data) is not None and (
+            tracked.came is None or tracked.user_of(tracked.came.data) is None
         )
 
     def create(self, tracked: Stored, text: str | None = None) -> None:
@@ -186,7 +183,7 @@ class Scribe:
         assert came_as is not None
         if not tracked.data:
             tracked.id = None
-        elif self._moves(tracked):
+        elif tracked.moves:
             # First: a crash between the two leaves the old one for its time-outs.
             self.create(tracked, text)
         else:
@@ -228,16 +225,6 @@ class Scribe:
             changed, _ = self._sealer.look_inside(tracked, writer, issued)
         return changed
 
-    def _moves(self, tracked: Stored) -> bool:
-        """Whether the session gets a new id: asked to, or because the user changed."""
-        return tracked.regenerated or (
-            self._user(tracked.data) != self._user(tracked.came.data)
-        )
-
-    def _user(self, data: dict[str, Any]) -> str | None:
-        user = data.get(self._user_key)
-        return None if user is None else str(user)
-
     def _take_over(self, tracked: Stored, before: dict[str, Any]) -> None:
         """Bring a cookie's session into the store, as it came.
 
@@ -248,7 +235,7 @@ class Scribe:
         assert tracked.id is not None
         came: Opened = tracked.came
         as_it_came = Stored(came, tracked.touched_at, came.permanent)
-        as_it_came.data = before
+        as_it_came.data, as_it_came.user_key = before, tracked.user_key
         self._put(as_it_came, tracked.id, None)
 
     def _create(self, tracked: Stored, id: bytes, text: str | None) -> bool:
@@ -265,8 +252,8 @@ class Scribe:
         issued = int(self._clock())
         token = self._seal(key, tracked, issued, text)
         ttl, life = self._times(tracked, issued)
-        user = tracked.data.get(self._user_key)
-        owner = None if user is None else owner_of(user)
+        user = tracked.data.get(tracked.user_key)
+        owner = owner_of(user) if is_user(user) else None
         create = self._store.create
         created = ask(create, key, token, ttl=ttl, life=life, owner=owner)
         return None if created else token

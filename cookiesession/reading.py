@@ -46,6 +46,8 @@ def ask(operation: Callable[..., _Result], *args: Any, **how: Any) -> _Result:
 class Stored(Tracked):
     """What is known of a session that a store keeps."""
 
+    #: The key under which its contents say who is logged in.
+    user_key: str
     #: All ids that the request brought, verified.
     ids: tuple[bytes, ...] = ()
     #: The id of the record that came, and the version in which it was loaded; the new
@@ -60,6 +62,18 @@ class Stored(Tracked):
     #: Where the session came in a cookie: the id under which it is taken over.
     pure_id: bytes | None = None
     _next_id: bytes | None = None
+
+    def user_of(self, data: dict[str, Any]) -> str | None:
+        """Who is logged in by such contents."""
+        user = data.get(self.user_key)
+        return None if user is None else str(user)
+
+    @property
+    def moves(self) -> bool:
+        """Whether it gets a new id: asked to, or because the user changed."""
+        if self.came is None or self.regenerated:
+            return self.regenerated
+        return self.user_of(self.data) != self.user_of(self.came.data)
 
     @property
     def next_id(self) -> bytes:
@@ -79,8 +93,12 @@ class Stored(Tracked):
 
     @property
     def handle(self) -> str:  # type: ignore[override]
-        """What names the session in a list and opens nothing."""
-        if self.cleared or self.regenerated:
+        """What names the session in a list and opens nothing.
+
+        That of the id under which it goes on. Only a save that meets the change of
+        another request has to take another.
+        """
+        if self.cleared or self.moves:
             return key_of(self.next_id)
         return self.key
 
@@ -125,6 +143,7 @@ class Reader:
         records: Records,
         pure: CookieReader | None,
         permanent: bool,
+        user_key: str,
     ) -> None:
         self._name = name
         self._store = store
@@ -132,6 +151,7 @@ class Reader:
         self._records = records
         self._pure = pure
         self._permanent = permanent
+        self._user_key = user_key
 
     def read(self, header: str, now: float) -> Stored:
         """What a Cookie header brings: the first live session, or why there is none.
@@ -149,13 +169,13 @@ class Reader:
             try:
                 record = ask(self._store.load, key)
             except SessionUnavailable as error:  # logged
-                return Stored(None, now, self._permanent, "unavailable", str(error))
+                return self._stored(None, now, "unavailable", str(error))
             found = self._judge(key, record, int(now))
             if isinstance(found, str):
                 reasons.append(found)
                 continue
             opened, by_writer, version = found
-            tracked = Stored(opened, now, self._permanent)
+            tracked = self._stored(opened, now)
             tracked.id, tracked.version, tracked.by_writer = id, version, by_writer
             tracked.cookie_issued, tracked.cookie_by_first = issued, by_first
             break
@@ -200,7 +220,7 @@ class Reader:
         if not isinstance(found, Opened):
             return self._none(found, now)
         assert self._pure is not None
-        tracked = Stored(found, now, self._permanent)
+        tracked = self._stored(found, now)
         key = self._pure.key_of[found.codec]
         tracked.pure_id = self._ids.derived(found.token, key)
         return tracked
@@ -209,4 +229,15 @@ class Reader:
         """A new session, and why nothing else."""
         if reason is not None:
             log_rejection(reason)
-        return Stored(None, now, self._permanent, reason)
+        return self._stored(None, now, reason)
+
+    def _stored(
+        self,
+        came: Opened | None,
+        now: float,
+        rejection: str | None = None,
+        refusal: str | None = None,
+    ) -> Stored:
+        stored = Stored(came, now, self._permanent, rejection, refusal)
+        stored.user_key = self._user_key
+        return stored

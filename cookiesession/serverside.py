@@ -118,7 +118,7 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
                 cookie.max_size,
             )
         self._reader = Reader(
-            cookie.name, store, self._ids, self._records, pure, permanent
+            cookie.name, store, self._ids, self._records, pure, permanent, user_key
         )
         super().__init__(settings, pure.others if pure else ())
         self._sealer = Sealer(absolute_timeout is not None, None)
@@ -128,7 +128,6 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
             self._sealer,
             self.timeouts,
             clock,
-            user_key,
             self.patience,
             self.manners.warn_once,
         )
@@ -152,13 +151,21 @@ class ServerSideSessionInterface(CookieInterface[ServerSideSession]):
         :param user: As for :meth:`list_sessions`.
         :param keep: The session to keep: everywhere else.
         :returns: How many sessions were ended.
-        :raises TypeError: For what is no str, int or UUID.
+        :raises TypeError: For a user that is no str, int or UUID, and for a framework's
+            own session.
         :raises SessionUnavailable: If the store fails.
         """
-        kept = None if keep is None else keep.handle
-        tracked = getattr(keep, "tracked", None)
-        if isinstance(tracked, Stored):
-            kept = tracked.key  # where it is: the new id that it waits for is no use
+        kept = None
+        if keep is not None:
+            if not isinstance(keep, SessionMixin):
+                raise TypeError(
+                    "keep must be the session itself: get_session(request.environ)"
+                    " (Django: request.META)"
+                )
+            kept = keep.handle
+            tracked = getattr(keep, "tracked", None)
+            if isinstance(tracked, Stored):
+                kept = tracked.key  # not the new id that it may wait for
         return ask(self.store.end_all, owner_of(user), kept)
 
     def end_session(self, user: User, handle: str) -> bool:

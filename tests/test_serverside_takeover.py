@@ -288,6 +288,14 @@ def test_a_copy_of_the_cookie_leads_to_the_session_that_took_its_place(
     assert other.id == client.id
 
 
+def test_a_session_whose_user_is_no_user_comes_along_and_is_listed_under_none(
+    store: Spy, clock: Clock
+) -> None:
+    client = from_signed(store, clock, user_id=["ada"])
+    client.write(n=1)
+    assert client.visit() == {"user_id": ["ada"], "n": 1}
+
+
 def test_a_handle_is_told_before_it_has_moved(store: Spy, clock: Clock) -> None:
     client = from_signed(store, clock, user_id=1)
     before = client.visit(lambda session: session.handle)

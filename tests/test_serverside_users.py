@@ -217,6 +217,20 @@ def test_the_handle_of_a_session_that_starts_over_is_the_later_one(
     assert handle(session) == later == client.key
 
 
+def test_the_handle_that_is_noted_at_login_is_that_of_the_session_that_follows(
+    store: Spy, clock: Clock
+) -> None:
+    client = Client(made(store, clock))
+    client.write(a=1)
+    anonymous = client.key
+    session = client.open()
+    assert handle(session) == anonymous
+    session["user_id"] = ADA
+    noted = handle(session)
+    client.save(session)
+    assert noted == handle(session) == client.key != anonymous
+
+
 def test_a_login_that_met_another_change_knows_its_handle(
     store: Spy, clock: Clock
 ) -> None:
@@ -376,6 +390,16 @@ def test_a_session_of_another_kind_keeps_none(client: Client, clock: Clock) -> N
     assert client.interface.end_sessions(ADA, keep=in_a_cookie) == 1
     client.write(user_id=ADA)
     assert client.interface.end_sessions(ADA, keep=Plain()) == 1
+
+
+def test_a_framework_s_own_wrapper_is_not_taken_for_the_session(client: Client) -> None:
+    class Wrapper:
+        handle = client.key
+
+    wrapper: Any = Wrapper()
+    with pytest.raises(TypeError, match="keep must be the session itself"):
+        client.interface.end_sessions(ADA, keep=wrapper)
+    assert client.visit() == {"user_id": ADA}
 
 
 def test_any_session_that_has_the_handle_is_kept(client: Client) -> None:
