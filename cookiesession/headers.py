@@ -6,12 +6,16 @@ Nothing here knows sessions: plain rules of HTTP over plain lists of headers.
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 Headers = list[tuple[str, str]]
+
+# A name, and what it may have: "token / quoted-string" (RFC 9111, section 5.2).
+_ITEM = re.compile(r'([^\s,="]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,]*))?')
 
 
 def vary_on_cookie(headers: Headers) -> None:
@@ -62,7 +66,8 @@ def repeat(saved: Headers, headers: Headers) -> None:
         if kind == "vary":
             vary_on_cookie(headers)
         elif kind == "cache-control":
-            keep_private(headers)
+            # Whatever this response says: it has the cookie now.
+            _merge(headers, "Cache-Control", "private", {"private", "no-store"})
         elif kind == "set-cookie":
             set_cookie(headers, value.partition("=")[0], value)
         elif (name, value) not in headers:
@@ -86,7 +91,13 @@ def _merge(headers: Headers, name: str, item: str, enough: set[str]) -> None:
 
 
 def _directives(value: str) -> set[str]:
-    return {each.partition("=")[0].strip().lower() for each in value.split(",")}
+    """The names in a list. ``private="field"`` "allows a shared cache to store" the
+    rest (RFC 9111, section 5.2.2.7), so it counts for Set-Cookie alone."""
+    return {
+        name.lower()
+        for name, argument in _ITEM.findall(value)
+        if not argument or name.lower() != "private" or "set-cookie" in argument.lower()
+    }
 
 
 def _is_cookie(name: str, value: str, cookie_name: str) -> bool:

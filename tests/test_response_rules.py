@@ -180,14 +180,36 @@ caching = pytest.mark.parametrize(
         (["private"], ["private"]),
         (["Private"], ["Private"]),
         (['private="Set-Cookie"'], ['private="Set-Cookie"']),
+        (['private="x-user"'], ['private="x-user", private']),
+        (
+            ['max-age=60, ext="a, private, b"'],
+            ['max-age=60, ext="a, private, b", private'],
+        ),
         (["no-store"], ["no-store"]),
         (["max-age=60", "NO-STORE,x"], ["max-age=60", "NO-STORE,x"]),
         (["no-store", "max-age=60"], ["no-store", "max-age=60"]),
-        (["public"], ["public"]),
-        (["s-maxage=60"], ["s-maxage=60"]),
     ],
     ids=str,
 )
+
+
+@pytest.mark.parametrize("value", ["public", "s-maxage=60"])
+def test_a_shared_response_with_our_cookie_is_left_as_it_is(
+    value: str, interface: SecureCookieSessionInterface, session: SecureCookieSession
+) -> None:
+    session["user"] = "bob"
+    headers = save_session(interface, session, headers=[("Cache-Control", value)])
+    assert values_of(headers, "Cache-Control") == [value]
+
+
+@pytest.mark.parametrize("value", ["public", "s-maxage=60"])
+def test_a_shared_response_that_takes_the_place_of_ours_becomes_private(
+    value: str,
+) -> None:
+    """What it carries was saved for another response, and may be a renewal."""
+    headers = [("Cache-Control", value)]
+    repeat([("Cache-Control", "private")], headers)
+    assert values_of(headers, "Cache-Control") == [f"{value}, private"]
 
 
 @caching
