@@ -28,6 +28,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from http.cookies import Morsel, SimpleCookie
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
@@ -79,6 +80,7 @@ class SessionStore(SessionBase):  # type: ignore[misc]
         self._interface = session_interface()
         self._name = settings.SESSION_COOKIE_NAME
         self._request = request
+        self._judging = Lock()
         self._open(session_key)
 
     def _open(self, token: str | None) -> None:
@@ -93,12 +95,13 @@ class SessionStore(SessionBase):  # type: ignore[misc]
     @property
     def _session(self) -> SessionMixin:
         if not self._judged:
-            self._judged = True
-            if _has_expired(self._ours):
-                try:
-                    self._ours.clear()
-                except SessionCommitted:  # read so late that nothing can be deleted
-                    self._ours = NullSession("it has expired.")
+            with self._judging:  # a parallel read waits for the verdict
+                if not self._judged and _has_expired(self._ours):
+                    try:
+                        self._ours.clear()
+                    except SessionCommitted:  # read so late that it cannot be deleted
+                        self._ours = NullSession("it has expired.")
+                self._judged = True
         return self._ours
 
     async def _aget_session(self, no_load: bool = False) -> SessionMixin:
@@ -140,8 +143,9 @@ class SessionStore(SessionBase):  # type: ignore[misc]
     def set_expiry(self, value: datetime | timedelta | int | None) -> None:
         """Let the session end before its interface would end it.
 
-        :param value: Seconds since its last change; when, or in how long; 0 for the end
-            of the browser's session; ``None`` for the interface's own rule.
+        :param value: Seconds since it was last written, changed or renewed; when, or in
+            how long; 0 for the end of the browser's session; ``None`` for the
+            interface's own rule.
         """
         super().set_expiry(value)
         default = getattr(self._interface, "permanent", False)
@@ -229,7 +233,8 @@ class SessionStore(SessionBase):  # type: ignore[misc]
 
     def _store_of(self, handle: str) -> Store | None:
         store: Store | None = getattr(self._interface, "store", None)
-        return store if _HANDLE.fullmatch(handle) else None
+        is_handle = isinstance(handle, str) and _HANDLE.fullmatch(handle)
+        return store if is_handle else None
 
     def _commit(self) -> None:
         """Save the session, where no response will."""

@@ -7,8 +7,10 @@ import asyncio
 import io
 import pickle
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 from wsgiref.validate import validator
 
@@ -733,13 +735,47 @@ def test_no_event_loop_waits_for_a_store() -> None:
     assert not store.waits
 
 
-@pytest.mark.parametrize("key", ["", "x", "*", "A" * 64, "0" * 64 + "\n"])
-def test_a_store_is_asked_for_handles_only(key: str) -> None:
+@pytest.mark.parametrize("key", ["", "x", "*", "A" * 64, "0" * 64 + "\n", 7])
+def test_a_store_is_asked_for_handles_only(key: Any) -> None:
     store = Store()
     with given(ServerSideSessionInterface(KEY, store)):
         assert not SessionStore().exists(key)
         SessionStore().delete(key)
         assert store.asked == []
+
+
+def test_of_two_parallel_reads_none_sees_a_session_that_has_expired(
+    clock: Clock,
+) -> None:
+    first_asks, second_is_done = Event(), Event()
+
+    class Slow(MemoryStore):
+        def load(self, key: str) -> Any:
+            if not first_asks.is_set():
+                first_asks.set()
+                second_is_done.wait(0.2)  # in vain: it waits for the first
+            return super().load(key)
+
+    interface = ServerSideSessionInterface(KEY, Slow(clock=clock), clock=clock)
+    with given(interface):
+        expiring = SessionStore()
+        expiring["user"] = "ada"
+        expiring.set_expiry(60)
+        expiring.save()
+        later = SessionStore(expiring.session_key)
+        clock.advance(hours=2)
+        first_asks.clear()
+
+        def second() -> Any:
+            seen = later.get("user")
+            second_is_done.set()
+            return seen
+
+        with ThreadPoolExecutor() as threads:
+            one = threads.submit(later.get, "user")
+            assert first_asks.wait(10)
+            two = threads.submit(second)
+            assert (one.result(10), two.result(10)) == (None, None)
 
 
 def test_a_store_that_is_down_says_so_without_its_own_words() -> None:
