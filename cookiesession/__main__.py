@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import inspection, keys
 from .cookies import CookieOptions
@@ -37,6 +37,7 @@ _VERDICTS = {
     "no_token": "NO: this looks like no token at all (to the app, a bad_signature)",
     "too_large": "NO, too_large: no browser keeps such a cookie",
 }
+_PRETTY = 8192  # characters of JSON
 _EPILOG = """\
 The cookie may be a bare token, name=value, a whole Cookie header, the headers of a
 response, rows of a browser's table of cookies, or curl's cookie jar.
@@ -67,8 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if report["verdict"] in ("valid", "not_checked") else 1
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments"):
+            message = "unrecognized: give a cookie that begins with - by standard input"
+        super().error(ascii(message)[1:-1])
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m cookiesession", description="Make keys and look into cookies."
     )
     commands = parser.add_subparsers(dest="command", required=True)
@@ -162,7 +170,10 @@ def _as_text(report: dict[str, Any]) -> str:
         rows["issued"] = _moment(report["issued_at"])
         rows["created"] = _moment(report["created_at"])
         rows["permanent"] = "yes" if report["permanent"] else "no"
-        rows["contents"] = json.dumps(report["contents"], indent=2)
+        contents = json.dumps(report["contents"])
+        if len(contents) <= _PRETTY:  # what is forged may be nested without an end
+            contents = json.dumps(report["contents"], indent=2)
+        rows["contents"] = contents
     return "\n".join(f"{label + ':':<11}{text}" for label, text in rows.items())
 
 

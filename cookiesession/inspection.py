@@ -102,7 +102,7 @@ def inspect(
     for format in formats:
         codec = replace(format, serializer=_AS_STORED).bind(secret, name)
         with suppress(Malformed):
-            if opened := codec.open(token.encode()):
+            if opened := codec.open(token.encode("ascii", "replace")):
                 label, says = formats[format], opened
     if verdict == "bad_signature":
         if label is None:
@@ -139,7 +139,7 @@ class _AsStored(TaggedJSONSerializer):
 
     def loads(self, text: str) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(text)
-        json.dumps(data, indent=2)  # raises for what is too deep to be shown
+        json.dumps(data)  # raises for what is too deep to be shown
         return data
 
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -734,6 +735,32 @@ def test_a_cookie_of_this_second_is_told_as_past(
 
 
 # -- secrets, and terminals ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argv", [["s=x.y.z", "\x1b]0;pwn\x07"], ["-xSECRET.ZVPxAA.sig"]], ids=ascii
+)
+def test_an_error_shows_neither_control_characters_nor_the_cookie(
+    capsys: pytest.CaptureFixture[str], argv: list[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["inspect", *argv])
+    error = capsys.readouterr().err
+    assert error.replace("\n", "").isprintable()
+    assert "SECRET" not in error
+
+
+def test_what_is_no_ascii_is_no_token(capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect(capsys, "a.\udcff.b", status=1)["verdict"] == "no_token"
+
+
+def test_what_a_forged_cookie_nests_is_printed_in_few_bytes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    deep = '{"a":' + "[" * 400 + ",".join("0" * 30_000) + "]" * 400 + "}"
+    packed = b64u(zlib.compress(deep.encode()))
+    main(["inspect", f"{NAME}=.{packed}.ZVPxAA.{'A' * 43}"])
+    assert 30_000 < len(capsys.readouterr().out) < 200_000
 
 
 def test_control_characters_never_reach_the_terminal(
