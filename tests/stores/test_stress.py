@@ -68,7 +68,8 @@ def serving(spec: str, options: str, folder: Path) -> Iterator[int]:
     port = free_port()
     path = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
     with serve(
-        *f"python -m gunicorn {options} --bind 127.0.0.1:{port}".split(),
+        *f"python -m gunicorn {options} --graceful-timeout 1".split(),
+        *("--bind", f"127.0.0.1:{port}"),
         "stores.stress_app:app",
         port=port,
         cwd=folder,
