@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[str, str]]
 
+# What says enough of Cookie, and of shared caches.
+_VARIES = frozenset(("cookie", "*"))
+_PRIVATE = frozenset(("private", "no-store"))
+_SHARED = frozenset(("public", "s-maxage"))
 # A name, and what it may have: "token / quoted-string" (RFC 9111, section 5.2).
 _ITEM = re.compile(r'([^\s,="]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s,]*))?')
 
 
 def vary_on_cookie(headers: Headers) -> None:
     """Merge ``Vary: Cookie`` (RFC 9110, section 12.5.5) into the headers."""
-    _merge(headers, "Vary", "Cookie", {"cookie", "*"})
+    _merge(headers, "Vary", "Cookie", _VARIES)
 
 
 def keep_private(headers: Headers) -> None:
@@ -29,14 +33,13 @@ def keep_private(headers: Headers) -> None:
     RFC 9111, section 3: without ``private`` or ``no-store`` they may store what has,
     say, a ``max-age``.
     """
-    enough = {"private", "no-store", "public", "s-maxage"}
-    _merge(headers, "Cache-Control", "private", enough)
+    _merge(headers, "Cache-Control", "private", _PRIVATE | _SHARED)
 
 
 def is_shared(headers: Headers) -> bool:
     """Whether shared caches may keep the response (RFC 9111, section 5.2.2)."""
     return any(
-        name.lower() == "cache-control" and _directives(value) & {"public", "s-maxage"}
+        name.lower() == "cache-control" and _directives(value) & _SHARED
         for name, value in headers
     )
 
@@ -67,27 +70,28 @@ def repeat(saved: Headers, headers: Headers) -> None:
             vary_on_cookie(headers)
         elif kind == "cache-control":
             # Whatever this response says: it has the cookie now.
-            _merge(headers, "Cache-Control", "private", {"private", "no-store"})
+            _merge(headers, "Cache-Control", "private", _PRIVATE)
         elif kind == "set-cookie":
             set_cookie(headers, value.partition("=")[0], value)
         elif (name, value) not in headers:
             headers.append((name, value))
 
 
-def _merge(headers: Headers, name: str, item: str, enough: set[str]) -> None:
+def _merge(headers: Headers, name: str, item: str, enough: frozenset[str]) -> None:
     """Add an item to the last header of this name, or the header; not where one of them
     has one of the items that are enough."""
     kind, last = name.lower(), None
-    for index, header in enumerate(headers):
+    for header in headers:
         if header[0].lower() == kind:
             if _directives(header[1]) & enough:
                 return
-            last = index
+            last = header
     if last is None:
         headers.append((name, item))
     else:
-        theirs, value = headers[last]
-        headers[last] = (theirs, f"{value}, {item}" if value.strip() else item)
+        theirs, value = last
+        value = f"{value}, {item}" if value.strip() else item
+        headers[headers.index(last)] = (theirs, value)
 
 
 def _directives(value: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cache
 from importlib import import_module
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, cast
 from uuid import UUID
 
@@ -21,11 +22,7 @@ from markupsafe import Markup
 from payloads import SECRET, SHAPES
 from werkzeug.wsgi import ClosingIterator
 
-from cookiesession import (
-    EncryptedFormat,
-    SecureCookieSessionInterface,
-    SessionMiddleware,
-)
+import cookiesession
 
 Headers = list[tuple[str, str]]
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -170,20 +167,42 @@ class Middleware(Peer):
         return wsgi_request(self._wrap(wsgi_app(self._key, touch, body, self._save)))
 
 
-def ours(name: str, **options: Any) -> Peer:
-    return _ours(name, SecureCookieSessionInterface(SECRET, **options))
+def own_package() -> Any:
+    """A copy of ours that the interpreter specializes for one interface alone."""
+
+    def take_out() -> dict[str, ModuleType]:
+        names = [each for each in sys.modules if each.split(".")[0] == "cookiesession"]
+        return {each: sys.modules.pop(each) for each in names}
+
+    theirs = take_out()
+    try:
+        return import_module("cookiesession")
+    finally:
+        take_out()
+        sys.modules.update(theirs)
+
+
+def ours(name: str, package: Any = cookiesession, **options: Any) -> Peer:
+    return _ours(name, package, package.SecureCookieSessionInterface(SECRET, **options))
 
 
 def ours_for_flask(name: str) -> Peer:
-    """As for a Flask app's own cookie, which has no place for a creation time."""
+    """As for a Flask app's own cookie, without a creation time, which Flask has not."""
+    package = own_package()
     config = {"SECRET_KEY": SECRET, "SESSION_COOKIE_SECURE": True}
-    return _ours(name, SecureCookieSessionInterface.from_flask_config(config))
+    interface = package.SecureCookieSessionInterface.from_flask_config(config)
+    return _ours(name, package, interface)
 
 
-def _ours(name: str, interface: SecureCookieSessionInterface) -> Peer:
+def ours_encrypted(name: str) -> Peer:
+    package = own_package()
+    return ours(name, package, format=package.EncryptedFormat())
+
+
+def _ours(name: str, package: Any, interface: Any) -> Peer:
     return Middleware(
         name,
-        lambda app: SessionMiddleware(app, interface),
+        lambda app: package.SessionMiddleware(app, interface),
         "cookiesession.session",
         looks_inside=True,
     )
@@ -386,9 +405,9 @@ def asgi_request(app: Callable[..., Any]) -> Request:
 
 
 QUICK: dict[str, Callable[[str], Peer]] = {
-    "ours": ours,
+    "ours": lambda name: ours(name, own_package()),
     "FLASK": ours_for_flask,
-    "encrypted": lambda name: ours(name, format=EncryptedFormat()),
+    "encrypted": ours_encrypted,
     "fair floor": fair_floor,
     "floor A": lambda name: floor(name, FloorA),
     "floor B": lambda name: floor(name, FloorB),
