@@ -45,11 +45,14 @@ class Opened:
         return text == self.text or self._bare(text) == self._bare(self.text)
 
     def _bare(self, text: str) -> str:
+        created = f'"{CREATED}":{self.created}'
+        if created not in text:
+            return text
         if self.codec.format.serializer.sort_keys:
             data = json.loads(text)
             data.pop(CREATED, None)
             return json.dumps(data)
-        end = f'"{CREATED}":{self.created}}}'  # bookkeeping comes last
+        end = f"{created}}}"  # bookkeeping comes last
         return text[: -len(end)].rstrip(",") + "}" if text.endswith(end) else text
 
 
