@@ -151,6 +151,7 @@ LOGIN = Markup("""
   <label>Password <input name="password" type="password"
     autocomplete="current-password" required></label>
   <button>Log in</button>
+  <p>This example knows ada and bob; their password is <q>open sesame</q>.</p>
 </form>""")
 
 ROW = Markup("""
