@@ -51,7 +51,7 @@ class Opened:
         if self.codec.format.serializer.sort_keys:
             data = json.loads(text)
             data.pop(CREATED, None)
-            return json.dumps(data)
+            return json.dumps(data, separators=(",", ":"))
         end = f"{created}}}"  # bookkeeping comes last
         return text[: -len(end)].rstrip(",") + "}" if text.endswith(end) else text
 
