@@ -148,7 +148,8 @@ class SessionStore(SessionBase):  # type: ignore[misc]
             interface's own rule.
         """
         super().set_expiry(value)
-        default = getattr(self._interface, "permanent", False)
+        # Settings may have changed under the session, as Django's own tests do.
+        default = getattr(session_interface(), "permanent", False)
         self._session.permanent = default if value is None else value != 0
 
     def get_expire_at_browser_close(self) -> bool:
