@@ -78,7 +78,8 @@ class SessionMiddleware:
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         interface = self.interface
-        if self._mark in environ:
+        is_first = self._mark not in environ  # another interface's mark stays
+        if not is_first:
             under_way = session_under_way(environ, interface)
             if under_way is not None:
                 # A middleware around this one saves it; two would lose changes.
@@ -94,7 +95,6 @@ class SessionMiddleware:
         # The response keeps its own reference to the session: an app may replace what
         # is in the environ, and CherryPy hands its handlers a copy.
         response = _Response(interface, environ, session, start_response)
-        is_first = self._mark not in environ  # an interface around us keeps its own
         if is_first:
             environ[self._mark] = session
         body = None
