@@ -105,10 +105,9 @@ class Records:
 
     def codecs(self, key: str) -> Iterator[Codec]:
         """The codecs of a record, the first writes; made as they are needed."""
-        name = f"record {key}"  # no cookie can have it
         for format in self._formats:
             for secret in self._keys:
-                yield format.bind(secret, name)
+                yield format.bind(secret, _name(key))
 
     def writer(
         self, key: str, *, known: Codec | None = None, like: Codec | None = None
@@ -118,10 +117,10 @@ class Records:
         :param known: What wrote it as it came, if that was the first codec.
         :param like: A codec whose format to write in, instead of the first.
         """
-        if known is not None and known.name == f"record {key}":
+        if known is not None and known.name == _name(key):
             return known  # to derive its key again costs more than to seal
         format = self._formats[0] if like is None else _bound(like.format)
-        return format.bind(self._keys[0], f"record {key}")
+        return format.bind(self._keys[0], _name(key))
 
     def open(self, key: str, data: bytes) -> tuple[Opened | Rejection, bool]:
         """A record's session, or why there is none; and whether its writer made it.
@@ -140,6 +139,11 @@ class Records:
     def rejects(self, opened: Opened, now: int) -> Rejection | None:
         """Why the session of a record is not valid now."""
         return self._timeouts.rejects(opened.issued, opened.created, now)
+
+
+def _name(key: str) -> str:
+    """What a record's token is bound to: no cookie can have this name."""
+    return f"record {key}"
 
 
 def _bound(format: Format) -> Format:
