@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from storing import Spy
 from support import KEY, OLD_KEY, Clock
 
 from cookiesession import SecureCookieSessionInterface
@@ -32,6 +33,12 @@ def clock() -> Clock:
 @pytest.fixture
 def interface(clock: Clock) -> SecureCookieSessionInterface:
     return SecureCookieSessionInterface(KEY, clock=clock)
+
+
+@pytest.fixture
+def store(clock: Clock) -> Spy:
+    """A store that knows what it was asked."""
+    return Spy(clock)
 
 
 @pytest.fixture(scope="session", autouse=True)

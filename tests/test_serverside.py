@@ -29,11 +29,6 @@ DAYS_OF_HALF_AN_IDLE_TIMEOUT = 15.5
 
 
 @pytest.fixture
-def store(clock: Clock) -> Spy:
-    return Spy(clock)
-
-
-@pytest.fixture
 def client(store: Spy, clock: Clock) -> Client:
     """A browser with a session of one key, whose store has forgotten its calls."""
     client = Client(made(store, clock))

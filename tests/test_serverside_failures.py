@@ -20,11 +20,6 @@ DOWN = "the session store failed: EngineError"
 
 
 @pytest.fixture
-def store(clock: Clock) -> Spy:
-    return Spy(clock)
-
-
-@pytest.fixture
 def client(store: Spy, clock: Clock) -> Client:
     """A browser that has logged in."""
     client = Client(made(store, clock))

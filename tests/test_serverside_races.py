@@ -31,11 +31,6 @@ View = Callable[[Any], Any]
 
 
 @pytest.fixture
-def store(clock: Clock) -> Spy:
-    return Spy(clock)
-
-
-@pytest.fixture
 def client(store: Spy, clock: Clock) -> Client:
     """A browser that has logged in."""
     client = Client(made(store, clock))

@@ -35,11 +35,6 @@ SOURCES = {
 every_source = pytest.mark.parametrize(("format", "key"), params_of(SOURCES))
 
 
-@pytest.fixture
-def store(clock: Clock) -> Spy:
-    return Spy(clock)
-
-
 def pure(format: Any, clock: Clock, key: str = KEY, **data: Any) -> str:
     """A cookie that holds a session whole."""
     options: dict[str, Any] = {"format": format, "clock": clock}

@@ -18,11 +18,6 @@ SOMEBODY = UUID("12345678-1234-5678-1234-567812345678")
 
 
 @pytest.fixture
-def store(clock: Clock) -> Spy:
-    return Spy(clock)
-
-
-@pytest.fixture
 def client(store: Spy, clock: Clock) -> Client:
     return logged_in(store, clock)
 

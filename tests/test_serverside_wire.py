@@ -37,11 +37,6 @@ SALT = b"cookiesession.id.v1\0" + NAME.encode()
 
 
 @pytest.fixture
-def store(clock: Clock) -> Spy:
-    return Spy(clock)
-
-
-@pytest.fixture
 def client(store: Spy, clock: Clock) -> Client:
     """A browser that has logged in."""
     client = Client(made(store, clock))
